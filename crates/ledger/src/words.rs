@@ -1,0 +1,270 @@
+
+use arrivage_model::{
+    Arrival, ArrivalId, Checkpoint, ColumnType, Lease, Location, Mode, Object, Pattern, State,
+    Table,
+};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+/// A pipeline as the ledger knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declared {
+    /// Its name.
+    pub name: String,
+    /// Consecutive claims without progress before an arrival fails.
+    pub max_attempts: u32,
+}
+
+/// What a source found, and the pipeline that takes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// The pipeline that takes it.
+    pub pipeline: String,
+    /// The content.
+    pub object: Object,
+    /// How it was found.
+    pub found_by: FoundBy,
+}
+
+/// How an object was found; decides what happens when it is known already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FoundBy {
+    /// A message of a queue, by its id. Another id than the last recorded one is
+    /// a new message and queues a resting arrival again.
+    Message(String),
+    /// A listing or a rescan; never queues anything again.
+    Listing,
+    /// A person named it (`arrivage load`); counts as no notification, and queues
+    /// nothing again by itself.
+    Person,
+}
+
+/// What became of a registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Registered {
+    /// It is a new arrival.
+    New(ArrivalId),
+    /// It was known, and stays as it is.
+    Known(ArrivalId, State),
+    /// It had come to rest, and is queued again.
+    Requeued(ArrivalId),
+    /// It is loaded, and so is a later content of its key. In an upsert, a HEAD
+    /// decides whether it stands there again.
+    LoadedBefore(ArrivalId),
+}
+
+impl Registered {
+    /// The arrival.
+    #[must_use]
+    pub fn id(self) -> ArrivalId {
+        match self {
+            Self::New(id) | Self::Known(id, _) | Self::Requeued(id) | Self::LoadedBefore(id) => id,
+        }
+    }
+}
+
+/// A notification that nobody could read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The source that received it.
+    pub source: String,
+    /// What it said, cut to [`Unreadable::MAX_BODY`] bytes.
+    pub body: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl Unreadable {
+    /// How much of a notification is kept, in bytes.
+    pub const MAX_BODY: usize = 64 * 1024;
+}
+
+/// An object that no pipeline takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ignored {
+    /// Where it is.
+    pub location: Location,
+    /// In bytes, where known.
+    pub size: Option<u64>,
+    /// The source that found it.
+    pub source: String,
+    /// When; set by the ledger.
+    pub seen_at: Option<DateTime<Utc>>,
+}
+
+/// Which arrivals a claim may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Any that is due.
+    Any,
+    /// Any that is due; the ledger keeps which one this owner took, for its next
+    /// start.
+    Owner,
+    /// One of these that is due.
+    Among(Vec<ArrivalId>),
+    /// This one, even before it is due. `taking_over`: also while this owner's
+    /// own lease on it still stands, as after a crash.
+    One {
+        /// The arrival.
+        id: ArrivalId,
+        /// Also while the same owner's lease stands.
+        taking_over: bool,
+    },
+}
+
+/// A claimed arrival: the right to load it, and where to go on.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// The right.
+    pub lease: Lease,
+    /// Its row, as the claim left it.
+    pub arrival: Arrival,
+    /// Where to go on.
+    pub checkpoint: Checkpoint,
+    /// What its committed records were read with ([`Pipeline::reading`], hashed);
+    /// nothing before the first chunk.
+    ///
+    /// [`Pipeline::reading`]: arrivage_model::Pipeline::reading
+    pub reading: Option<String>,
+    /// A replay from the start is ordered: [`Ledger::restart`] comes first.
+    ///
+    /// [`Ledger::restart`]: crate::Ledger::restart
+    pub restart: bool,
+    /// Consecutive claims without progress, this one included.
+    pub barren: u32,
+}
+
+/// Where the rows of a chunk go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// The table.
+    pub table: Table,
+    /// The columns of each row, in order; lineage columns are added where the
+    /// table has them.
+    pub columns: Vec<LoadColumn>,
+    /// How rows meet those that are there.
+    pub mode: Mode,
+}
+
+/// A column of a [`Destination`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadColumn {
+    /// In the table.
+    pub name: String,
+    /// What its values were validated for.
+    pub kind: ColumnType,
+}
+
+/// The step that one chunk makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advance {
+    /// Records up to where the chunk begins.
+    pub from_records: u64,
+    /// Where the chunk begins, in bytes of the decompressed stream.
+    pub from_offset: u64,
+    /// Where it ends.
+    pub to: Checkpoint,
+    /// Rows of the chunk.
+    pub loaded: u64,
+    /// Rejects of the chunk.
+    pub rejected: u64,
+    /// What the records were read with, hashed.
+    pub reading: String,
+    /// It is the last one: the arrival is loaded.
+    pub last: bool,
+}
+
+/// How an arrival stands, seen by one that held its lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Fence and lease id are still this lease's.
+    pub held: bool,
+    /// Its state.
+    pub state: State,
+    /// Records up to the checkpoint.
+    pub records: u64,
+    /// Decompressed bytes up to the checkpoint.
+    pub offset: u64,
+}
+
+/// Which arrivals a list shows.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// In this state.
+    pub state: Option<State>,
+    /// Of this pipeline.
+    pub pipeline: Option<String>,
+    /// With a key that this glob matches.
+    pub key: Option<Pattern>,
+    /// Registered at or after.
+    pub since: Option<DateTime<Utc>>,
+    /// Registered before.
+    pub until: Option<DateTime<Utc>>,
+    /// Older than this one: for the next page.
+    pub before: Option<ArrivalId>,
+}
+
+/// How arrivals are queued again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replay {
+    /// From the checkpoint; a loaded one stays loaded.
+    Continue,
+    /// From the start: its rows and rejects go when it is claimed. One that is
+    /// loading stays.
+    FromStart,
+    /// The same, also for one that is loading: its processor is fenced.
+    FromStartByForce,
+    /// From the checkpoint, also for one that is loading: its processor is
+    /// fenced.
+    ContinueByForce,
+}
+
+/// What became of an order to replay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replayed {
+    /// It is queued.
+    Queued,
+    /// It is loaded, and the order was not to start over.
+    AlreadyLoaded,
+    /// A processor loads it now, and the order was without force.
+    Loading,
+    /// There is no such arrival.
+    Unknown,
+}
+
+/// A record that was read but not loaded: the columns of `arrivage.rejects`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RejectedRecord {
+    /// The arrival that it came with.
+    pub arrival_id: ArrivalId,
+    /// 1 is the first after the header.
+    pub record: i64,
+    /// The line where it begins.
+    pub line: i64,
+    /// Where it begins in the decompressed stream.
+    pub byte_offset: i64,
+    /// The guilty column, where it is one.
+    pub column_name: Option<String>,
+    /// Why, for scripts.
+    pub reason_code: String,
+    /// Why, for people.
+    pub reason: String,
+    /// The record as it stood in the file, cut.
+    pub raw: String,
+    /// When.
+    pub rejected_at: DateTime<Utc>,
+}
+
+/// What a pipeline has to do: a row of `arrivage.backlog`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Backlog {
+    /// The pipeline.
+    pub pipeline: String,
+    /// Due now, or loading under an expired lease; 0 while it is paused.
+    pub waiting: i64,
+    /// Loading under a lease that stands.
+    pub loading: i64,
+    /// Both.
+    pub outstanding: i64,
+}
+

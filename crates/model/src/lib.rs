@@ -1,0 +1,29 @@
+//! The nouns of Arrivage and the routing of objects to pipelines.
+//!
+//! Everything here is plain data: no IO, no async, no SQL. The other crates
+//! meet in these words, and `docs/architecture.md` explains them.
+
+mod arrival;
+mod column;
+mod id;
+mod object;
+mod pattern;
+mod pipeline;
+mod reject;
+mod route;
+mod rows;
+mod table;
+
+pub use arrival::{Arrival, Checkpoint, ErrorCode, Failure, State};
+pub use column::{Column, ColumnSource, ColumnType, UnknownType};
+pub use id::{ArrivalId, Fence, Lease, LeaseId, UnknownId};
+pub use object::{ETag, Location, LocationError, Object, StoreKind, VersionId};
+pub use pattern::{Captures, Pattern, PatternError};
+pub use pipeline::{
+    Compression, Csv, Format, JsonLines, Limits, Mode, Pipeline, Ragged, RejectBudget, TableName,
+    TableNameError,
+};
+pub use reject::{ReasonCode, Reject};
+pub use route::{LOCAL_BUCKET, Route, Router};
+pub use rows::{Place, Rows};
+pub use table::{Table, TableColumn};

@@ -1,0 +1,183 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::{Captures, Location, Pipeline, StoreKind};
+
+/// The bucket of files that lie outside every folder source: the file system.
+pub const LOCAL_BUCKET: &str = "local";
+
+/// Finds the pipeline that takes an object: the first that matches.
+#[derive(Clone, Debug, Default)]
+pub struct Router {
+    pipelines: Vec<Arc<Pipeline>>,
+    folders: BTreeMap<String, String>,
+}
+
+/// The pipeline that takes an object, and what its pattern captured.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The first pipeline whose pattern matches.
+    pub pipeline: Arc<Pipeline>,
+    /// The `{name}` parts of the key.
+    pub captures: Captures,
+}
+
+impl Router {
+    /// `folders` gives each folder source's absolute path by its name; patterns
+    /// without a scheme are absolute paths too.
+    #[must_use]
+    pub fn new(pipelines: Vec<Arc<Pipeline>>, folders: BTreeMap<String, String>) -> Self {
+        Self { pipelines, folders }
+    }
+
+    /// All pipelines, in the order of the configuration.
+    #[must_use]
+    pub fn pipelines(&self) -> &[Arc<Pipeline>] {
+        &self.pipelines
+    }
+
+    /// The pipeline of this name.
+    #[must_use]
+    pub fn pipeline(&self, name: &str) -> Option<&Arc<Pipeline>> {
+        self.pipelines.iter().find(|pipeline| pipeline.name == name)
+    }
+
+    /// The first pipeline that takes the object, or none: then it is ignored.
+    #[must_use]
+    pub fn route(&self, location: &Location) -> Option<Route> {
+        let subject = self.subject(location);
+        self.pipelines.iter().find_map(|pipeline| {
+            let captures = captures(pipeline, &subject)?;
+            Some(Route {
+                pipeline: Arc::clone(pipeline),
+                captures,
+            })
+        })
+    }
+
+    /// What one pipeline captures of the object; nothing captured if its
+    /// patterns do not match, as when a person chose the pipeline.
+    #[must_use]
+    pub fn captures(&self, pipeline: &Pipeline, location: &Location) -> Captures {
+        captures(pipeline, &self.subject(location)).unwrap_or_default()
+    }
+
+    /// The file's path: the folder source's own, and the key below it.
+    #[must_use]
+    pub fn path(&self, location: &Location) -> Option<String> {
+        if location.store != StoreKind::Folder {
+            return None;
+        }
+        if location.bucket == LOCAL_BUCKET {
+            return Some(format!("/{}", location.key));
+        }
+        let root = self.folders.get(&location.bucket)?;
+        Some(format!("{}/{}", root.trim_end_matches('/'), location.key))
+    }
+
+    /// The folder source that holds this absolute path, with the key below it;
+    /// the innermost where they nest; else the file system itself.
+    #[must_use]
+    pub fn locate(&self, path: &str) -> Location {
+        let within = self.folders.iter().filter_map(|(name, root)| {
+            let key = path
+                .strip_prefix(root.trim_end_matches('/'))?
+                .strip_prefix('/')?;
+            Some((root.len(), Location::folder(name, key)))
+        });
+        match within.max_by_key(|(depth, _)| *depth) {
+            Some((_, location)) => location,
+            None => Location::folder(LOCAL_BUCKET, path.trim_start_matches('/')),
+        }
+    }
+
+    /// What patterns are held against: a URL for S3, an absolute path else.
+    fn subject(&self, location: &Location) -> String {
+        self.path(location).unwrap_or_else(|| location.to_string())
+    }
+}
+
+fn captures(pipeline: &Pipeline, subject: &str) -> Option<Captures> {
+    pipeline
+        .patterns
+        .iter()
+        .find_map(|pattern| pattern.captures(subject))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Compression, Format, JsonLines, Limits, Mode, Pattern, RejectBudget};
+
+    fn pipeline(name: &str, patterns: &[&str]) -> Arc<Pipeline> {
+        Arc::new(Pipeline {
+            name: name.into(),
+            patterns: patterns
+                .iter()
+                .map(|glob| Pattern::new(glob).expect(glob))
+                .collect(),
+            table: name.parse().expect("a table"),
+            mode: Mode::Append,
+            create_table: false,
+            max_attempts: 5,
+            format: Format::JsonLines(JsonLines {}),
+            limits: Limits {
+                compression: Compression::Auto,
+                max_record: 1 << 20,
+                max_expansion: 1000,
+            },
+            columns: Vec::new(),
+            rejects: RejectBudget {
+                max_rows: 1000,
+                max_ratio: None,
+            },
+        })
+    }
+
+    fn router() -> Router {
+        let pipelines = vec![
+            pipeline("first", &["s3://drop/a/*", "/srv/inbox/orders-{day}.csv"]),
+            pipeline("second", &["s3://drop/**"]),
+        ];
+        let folders = [("inbox", "/srv/inbox"), ("deep", "/srv/inbox/deep")];
+        Router::new(
+            pipelines,
+            folders.map(|(a, b)| (a.to_owned(), b.to_owned())).into(),
+        )
+    }
+
+    #[test]
+    fn the_first_pipeline_that_matches_takes_the_object() {
+        let check = |location: Location, expect: Option<&str>| {
+            let route = router().route(&location);
+            assert_eq!(
+                route.map(|r| r.pipeline.name.clone()).as_deref(),
+                expect,
+                "{location}"
+            );
+        };
+        check(Location::s3("drop", "a/x"), Some("first"));
+        check(Location::s3("drop", "b/x"), Some("second"));
+        check(Location::s3("other", "b/x"), None);
+        check(Location::folder("inbox", "orders-1.csv"), Some("first"));
+        check(
+            Location::folder(LOCAL_BUCKET, "srv/inbox/orders-1.csv"),
+            Some("first"),
+        );
+        check(Location::folder("inbox", "x/orders-1.csv"), None);
+    }
+
+    #[test]
+    fn a_path_belongs_to_the_innermost_folder_source() {
+        let check = |path: &str, expect: Location| {
+            assert_eq!(router().locate(path), expect);
+            assert_eq!(router().path(&expect).as_deref(), Some(path));
+        };
+        check("/srv/inbox/a.csv", Location::folder("inbox", "a.csv"));
+        check("/srv/inbox/deep/a.csv", Location::folder("deep", "a.csv"));
+        check(
+            "/srv/inbox2/a.csv",
+            Location::folder(LOCAL_BUCKET, "srv/inbox2/a.csv"),
+        );
+    }
+}
