@@ -6,7 +6,10 @@
 //! stand behind it and pass one conformance suite. All SQL on the ledger's
 //! tables is in this crate.
 
+mod again;
+mod connect;
 mod error;
+mod postgres;
 mod words;
 
 use std::sync::Arc;
@@ -17,7 +20,9 @@ use arrivage_model::{
 };
 use async_trait::async_trait;
 
+pub use connect::{ConnectOptions, Pooler};
 pub use error::{LedgerError, TargetRefusal};
+pub use postgres::PostgresLedger;
 pub use words::{
     Advance, Backlog, Claim, Declared, Destination, Filter, FoundBy, Ignored, LoadColumn,
     Registered, Registration, RejectedRecord, Replay, Replayed, Scope, Standing, Unreadable,
@@ -26,7 +31,7 @@ pub use words::{
 /// A ledger that several parts of a program share.
 pub type SharedLedger = Arc<dyn Ledger>;
 
-type Result<T> = std::result::Result<T, LedgerError>;
+type Result<T, E = LedgerError> = std::result::Result<T, E>;
 
 /// What arrived and how far each arrival got.
 ///

@@ -268,3 +268,8 @@ pub struct Backlog {
     pub outstanding: i64,
 }
 
+
+/// At most `length` bytes of the text, cut between two characters.
+pub(crate) fn cut(text: &str, length: usize) -> &str {
+    &text[..text.floor_char_boundary(length)]
+}

@@ -1,0 +1,277 @@
+//! The transaction of one chunk: COPY, rejects, and last the fenced advance.
+
+use std::ops::Range;
+
+use arrivage_model::{ArrivalId, Lease, Mode, Reject, Rows};
+use async_trait::async_trait;
+use sqlx::{AssertSqlSafe, PgPool};
+
+use super::target::{drifted, quote, quoted};
+use super::{PgTransaction, begin_with, classify};
+use crate::{Advance, ChunkTransaction, Destination, LedgerError, Result, TargetRefusal};
+
+/// COPY data goes out in pieces of about this many bytes.
+const PIECE: usize = 128 * 1024;
+
+/// Where an upsert's rows are gathered; it lives as long as its transaction.
+const STAGING: &str = "pg_temp.arrivage_chunk";
+
+/// The rows' order in a chunk, so that the last one of a key wins.
+const ORDER: &str = "_arrivage_order";
+
+pub(super) struct Chunk {
+    tx: PgTransaction,
+    lease: Lease,
+    destination: Destination,
+}
+
+impl Chunk {
+    pub(super) async fn begin(
+        pool: &PgPool,
+        lease: &Lease,
+        destination: &Destination,
+    ) -> Result<Self> {
+        // Rows and checkpoint share the transaction: what a crash forgets, it
+        // forgets of both. The commit that ends the arrival sets this on.
+        let tx = begin_with(pool, Some(lease.id), "off").await?;
+        Ok(Self { tx, lease: *lease, destination: destination.clone() })
+    }
+
+    fn upserts(&self) -> bool {
+        matches!(self.destination.mode, Mode::Upsert { .. })
+    }
+
+    /// The columns that a COPY brings, lineage first.
+    fn columns(&self) -> Vec<String> {
+        let table = &self.destination.table;
+        let lineage = [(table.has_arrival_id, "_arrival_id"), (table.has_record, "_record")];
+        let lineage = lineage.into_iter().filter(|(has, _)| *has).map(|(_, name)| quote(name));
+        let own = self.destination.columns.iter().map(|column| quote(&column.name));
+        lineage.chain(own).collect()
+    }
+
+    async fn run(&mut self, sql: String) -> Result<()> {
+        sqlx::raw_sql(AssertSqlSafe(sql))
+            .execute(&mut *self.tx)
+            .await
+            .map_err(|error| drifted(&self.destination.table.name, error))?;
+        Ok(())
+    }
+
+    async fn add(&mut self, rows: &Rows, range: Range<usize>) -> Result<()> {
+        if self.upserts() {
+            self.stage().await?;
+            self.copy(rows, range, STAGING.to_owned()).await?;
+            self.merge().await?;
+        } else {
+            let table = quoted(&self.destination.table.name);
+            self.copy(rows, range, table).await?;
+        }
+        self.run("SET CONSTRAINTS ALL IMMEDIATE".to_owned()).await
+    }
+
+    async fn copy(&mut self, rows: &Rows, range: Range<usize>, table: String) -> Result<()> {
+        let name = self.destination.table.name.clone();
+        let mut columns = self.columns();
+        columns.extend(self.upserts().then(|| ORDER.to_owned()));
+        let statement = format!("COPY {table} ({}) FROM STDIN (FORMAT text)", columns.join(", "));
+        let mut encoder = Encoder {
+            arrival: self.destination.table.has_arrival_id.then_some(self.lease.arrival),
+            record: self.destination.table.has_record,
+            order: self.upserts(),
+            piece: Vec::with_capacity(PIECE + PIECE / 4),
+        };
+        let mut copy =
+            self.tx.copy_in_raw(&statement).await.map_err(|error| drifted(&name, error))?;
+        for row in range {
+            encoder.push(rows, row);
+            if encoder.piece.len() >= PIECE {
+                copy.send(encoder.piece.as_slice()).await.map_err(classify::statement)?;
+                encoder.piece.clear();
+            }
+        }
+        copy.send(encoder.piece.as_slice()).await.map_err(classify::statement)?;
+        copy.finish().await.map_err(|error| drifted(&name, error))?;
+        Ok(())
+    }
+
+    async fn stage(&mut self) -> Result<()> {
+        let table = quoted(&self.destination.table.name);
+        let sql = format!(
+            "CREATE TEMP TABLE arrivage_chunk ON COMMIT DROP AS \
+             SELECT {}, 0::bigint AS {ORDER} FROM {table} WITH NO DATA",
+            self.columns().join(", ")
+        );
+        self.run(sql).await
+    }
+
+    async fn merge(&mut self) -> Result<()> {
+        let Mode::Upsert { key } = &self.destination.mode else {
+            return Ok(());
+        };
+        let table = quoted(&self.destination.table.name);
+        let columns = self.columns();
+        let quoted_key = key.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ");
+        let is_key = |column: &&String| key.iter().any(|name| quote(name) == **column);
+        let updates: Vec<String> = columns
+            .iter()
+            .filter(|column| !is_key(column))
+            .map(|column| format!("{column} = EXCLUDED.{column}"))
+            .collect();
+        let action = if updates.is_empty() {
+            "NOTHING".to_owned()
+        } else {
+            format!("UPDATE SET {}", updates.join(", "))
+        };
+        let columns = columns.join(", ");
+        let sql = format!(
+            "INSERT INTO {table} ({columns}) \
+             SELECT DISTINCT ON ({quoted_key}) {columns} FROM {STAGING} \
+             ORDER BY {quoted_key}, {ORDER} DESC \
+             ON CONFLICT ({quoted_key}) DO {action}; \
+             DROP TABLE {STAGING}"
+        );
+        let name = self.destination.table.name.clone();
+        let key = key.join(", ");
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *self.tx).await.map_err(|error| {
+            let no_index = error.as_database_error().and_then(|e| e.code()).as_deref() == Some("42P10");
+            if no_index {
+                return TargetRefusal::NoUniqueKey { table: name, key }.into();
+            }
+            drifted(&name, error)
+        })?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl ChunkTransaction for Chunk {
+    async fn load(&mut self, rows: &Rows, range: Range<usize>) -> Result<()> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        self.run("SAVEPOINT rows".to_owned()).await?;
+        match self.add(rows, range).await {
+            Ok(()) => self.run("RELEASE SAVEPOINT rows".to_owned()).await,
+            Err(refused @ LedgerError::Row { .. }) => {
+                self.run("ROLLBACK TO SAVEPOINT rows".to_owned()).await?;
+                Err(refused)
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    async fn reject(&mut self, rejects: &[Reject]) -> Result<()> {
+        if rejects.is_empty() {
+            return Ok(());
+        }
+        fn all<'a, T>(rejects: &'a [Reject], of: impl Fn(&'a Reject) -> T) -> Vec<T> {
+            rejects.iter().map(of).collect()
+        }
+        let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        sqlx::query(
+            "-- ledger::reject
+            INSERT INTO arrivage.reject
+              (arrival_id, record, line, byte_offset, column_name, reason_code, reason, raw)
+            SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[],
+              $6::text[], $7::text[], $8::text[])",
+        )
+        .bind(self.lease.arrival.0)
+        .bind(all(rejects, |r| number(r.record)))
+        .bind(all(rejects, |r| number(r.line)))
+        .bind(all(rejects, |r| number(r.byte_offset)))
+        .bind(all(rejects, |r| r.column.as_deref()))
+        .bind(all(rejects, |r| r.code.as_str()))
+        .bind(all(rejects, |r| r.reason.replace('\0', "\u{FFFD}")))
+        .bind(all(rejects, |r| r.raw.as_str()))
+        .execute(&mut *self.tx)
+        .await
+        .map_err(classify::statement)?;
+        Ok(())
+    }
+
+    async fn commit(mut self: Box<Self>, advance: &Advance) -> Result<()> {
+        let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        if advance.last {
+            self.run("SET LOCAL synchronous_commit = on".to_owned()).await?;
+        }
+        sqlx::query(
+            "-- ledger::advance
+            SELECT arrivage.advance($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        )
+        .bind(self.lease.arrival.0)
+        .bind(self.lease.fence.0)
+        .bind(self.lease.id.0)
+        .bind(number(advance.from_records))
+        .bind(number(advance.from_offset))
+        .bind(number(advance.to.records))
+        .bind(number(advance.to.offset))
+        .bind(number(advance.to.bytes_read))
+        .bind(advance.to.state.as_deref())
+        .bind(number(advance.loaded))
+        .bind(number(advance.rejected))
+        .bind(&advance.reading)
+        .bind(advance.last)
+        .execute(&mut *self.tx)
+        .await
+        .map_err(classify::statement)?;
+        self.tx.commit().await.map_err(classify::committing)
+    }
+
+    async fn roll_back(self: Box<Self>) {
+        if let Err(error) = self.tx.rollback().await {
+            tracing::debug!(%error, "the rollback of a chunk went unanswered");
+        }
+    }
+}
+
+/// COPY's text format: a tab between values, `\N` for NULL.
+struct Encoder {
+    arrival: Option<ArrivalId>,
+    record: bool,
+    order: bool,
+    piece: Vec<u8>,
+}
+
+impl Encoder {
+    fn push(&mut self, rows: &Rows, row: usize) {
+        if let Some(arrival) = self.arrival {
+            self.piece.extend_from_slice(arrival.to_string().as_bytes());
+            self.piece.push(b'\t');
+        }
+        if self.record {
+            self.piece.extend_from_slice(rows.places()[row].record.to_string().as_bytes());
+            self.piece.push(b'\t');
+        }
+        for cell in rows.cells(row) {
+            match cell {
+                Some(text) => self.text(text),
+                None => self.piece.extend_from_slice(b"\\N"),
+            }
+            self.piece.push(b'\t');
+        }
+        if self.order {
+            self.piece.extend_from_slice(row.to_string().as_bytes());
+        } else {
+            self.piece.pop();
+        }
+        self.piece.push(b'\n');
+    }
+
+    fn text(&mut self, text: &[u8]) {
+        let special = |byte: &u8| matches!(byte, b'\\' | b'\t' | b'\n' | b'\r');
+        let mut rest = text;
+        while let Some(at) = rest.iter().position(special) {
+            self.piece.extend_from_slice(&rest[..at]);
+            let escaped = match rest[at] {
+                b'\t' => b't',
+                b'\n' => b'n',
+                b'\r' => b'r',
+                other => other,
+            };
+            self.piece.extend_from_slice(&[b'\\', escaped]);
+            rest = &rest[at + 1..];
+        }
+        self.piece.extend_from_slice(rest);
+    }
+}

@@ -1,0 +1,134 @@
+use std::time::Duration;
+
+use arrivage_model::{Arrival, ArrivalId, Checkpoint, Fence, Lease, LeaseId};
+use sqlx::{PgPool, Row};
+
+use super::{begin, classify, commit, history, microseconds};
+use crate::{Claim, Result, Scope};
+
+/// How long the last claim of a named owner is remembered.
+const OWNERS_KEPT: &str = "30 days";
+
+pub(super) async fn claim(
+    pool: &PgPool,
+    pipelines: &[String],
+    scope: &Scope,
+    owner: &str,
+    length: Duration,
+) -> Result<Option<Claim>> {
+    let (only, before_due, taking_over) = match scope {
+        Scope::Any | Scope::Owner => (None, false, false),
+        Scope::Among(ids) => (Some(ids.iter().map(|id| id.0).collect::<Vec<_>>()), false, false),
+        Scope::One { id, taking_over } => (Some(vec![id.0]), true, *taking_over),
+    };
+    let lease_id = LeaseId::draw();
+    let mut tx = begin(pool).await?;
+    // The rows are locked inside MATERIALIZED CTEs: a subquery with LIMIT in the
+    // UPDATE's WHERE may run once per row of a nested loop and claim many. NO KEY
+    // UPDATE, because a plain FOR UPDATE skips rows that a foreign key's lock holds.
+    // $4: only these; $5: also before they are due; $6: also under the owner's own
+    // lease.
+    let row = sqlx::query(
+        "-- ledger::claim
+        WITH exhausted AS MATERIALIZED (
+          SELECT a.id FROM arrivage.arrival a JOIN arrivage.pipeline p ON p.name = a.pipeline
+          WHERE a.state = 'loading' AND a.barren >= p.max_attempts
+            AND (a.lease_until <= statement_timestamp() OR ($6 AND a.owner = $2))
+            AND a.pipeline = ANY ($1) AND ($4::bigint[] IS NULL OR a.id = ANY ($4))
+          ORDER BY a.id LIMIT 100 FOR NO KEY UPDATE OF a SKIP LOCKED
+        ), failed AS (
+          UPDATE arrivage.arrival a SET
+            state = 'failed', error_code = 'attempts_used_up', lease_until = NULL,
+            finished_at = clock_timestamp(),
+            error = 'its last ' || a.barren || ' attempts ended without progress, the last one without a word'
+              || coalesce('; the one before: ' || a.error, '')
+          FROM exhausted WHERE a.id = exhausted.id
+        ), expired AS MATERIALIZED (
+          SELECT a.id FROM arrivage.arrival a JOIN arrivage.pipeline p ON p.name = a.pipeline
+          WHERE a.state = 'loading' AND a.barren < p.max_attempts AND p.paused_reason IS NULL
+            AND (a.lease_until <= statement_timestamp() OR ($6 AND a.owner = $2))
+            AND a.pipeline = ANY ($1) AND ($4::bigint[] IS NULL OR a.id = ANY ($4))
+          ORDER BY a.lease_until, a.id LIMIT 1 FOR NO KEY UPDATE OF a SKIP LOCKED
+        ), due AS MATERIALIZED (
+          SELECT a.id FROM arrivage.arrival a JOIN arrivage.pipeline p ON p.name = a.pipeline
+          WHERE a.state = 'waiting' AND p.paused_reason IS NULL
+            AND (a.due_at <= statement_timestamp() OR $5)
+            AND a.pipeline = ANY ($1) AND ($4::bigint[] IS NULL OR a.id = ANY ($4))
+            AND NOT EXISTS (SELECT FROM expired)
+          ORDER BY a.due_at, a.id LIMIT 1 FOR NO KEY UPDATE OF a SKIP LOCKED
+        )
+        UPDATE arrivage.arrival a SET
+          state = 'loading', attempts = attempts + 1, barren = barren + 1, fence = fence + 1,
+          lease_id = $3, owner = $2, started_at = clock_timestamp(), finished_at = NULL,
+          lease_until = clock_timestamp() + $7 * interval '1 microsecond'
+        FROM (SELECT id FROM expired UNION ALL SELECT id FROM due) AS chosen
+        WHERE a.id = chosen.id
+        RETURNING a.*, arrivage.url(a.store, a.bucket, a.key) AS url",
+    )
+    .bind(pipelines)
+    .bind(owner)
+    .bind(lease_id.0)
+    .bind(only)
+    .bind(before_due)
+    .bind(taking_over)
+    .bind(microseconds(length))
+    .fetch_optional(&mut *tx)
+    .await
+    .map_err(classify::statement)?;
+    let Some(row) = row else {
+        commit(tx).await?;
+        return Ok(None);
+    };
+    let arrival = history::read(&row)?;
+    if *scope == Scope::Owner || taking_over {
+        remember(&mut tx, owner, arrival.id).await?;
+    }
+    commit(tx).await?;
+    let unsigned = |column: &str| u64::try_from(row.get::<i64, _>(column)).unwrap_or_default();
+    Ok(Some(Claim {
+        lease: Lease { arrival: arrival.id, fence: Fence(arrival.fence), id: lease_id },
+        checkpoint: Checkpoint {
+            records: unsigned("checkpoint_records"),
+            offset: unsigned("checkpoint_offset"),
+            bytes_read: unsigned("bytes_read"),
+            state: row.get("checkpoint_state"),
+        },
+        reading: row.get("reading"),
+        restart: row.get("restart"),
+        barren: u32::try_from(row.get::<i32, _>("barren")).unwrap_or_default(),
+        arrival,
+    }))
+}
+
+async fn remember(tx: &mut super::PgTransaction, owner: &str, id: ArrivalId) -> Result<()> {
+    sqlx::query(
+        "-- ledger::remember
+        WITH old AS (
+          DELETE FROM arrivage.owner WHERE claimed_at < now() - $3::text::interval AND name <> $1
+        )
+        INSERT INTO arrivage.owner (name, arrival_id) VALUES ($1, $2)
+        ON CONFLICT (name) DO UPDATE SET arrival_id = EXCLUDED.arrival_id, claimed_at = now()",
+    )
+    .bind(owner)
+    .bind(id.0)
+    .bind(OWNERS_KEPT)
+    .execute(&mut **tx)
+    .await
+    .map_err(classify::statement)?;
+    Ok(())
+}
+
+pub(super) async fn last_claim_of(pool: &PgPool, owner: &str) -> Result<Option<Arrival>> {
+    let mut tx = begin(pool).await?;
+    let row = sqlx::query(
+        "-- ledger::last_claim_of
+        SELECT a.* FROM arrivage.owner o JOIN arrivage.arrivals a ON a.id = o.arrival_id
+        WHERE o.name = $1",
+    )
+    .bind(owner)
+    .fetch_optional(&mut *tx)
+    .await
+    .map_err(classify::statement)?;
+    commit(tx).await?;
+    row.as_ref().map(history::read).transpose()
+}

@@ -1,0 +1,63 @@
+//! What an error of PostgreSQL means for the caller. The one place that reads
+//! SQLSTATEs.
+
+use sqlx::Error;
+
+use crate::LedgerError;
+
+/// Raised by `arrivage.advance`.
+const NOT_MATCHED: &str = "ZA001";
+
+/// An error of a statement, with or without an answer of the server.
+pub(super) fn statement(error: Error) -> LedgerError {
+    let Error::Database(answer) = &error else {
+        return match &error {
+            Error::Io(_)
+            | Error::Tls(_)
+            | Error::Protocol(_)
+            | Error::PoolTimedOut
+            | Error::PoolClosed
+            | Error::WorkerCrashed
+            | Error::BeginFailed => LedgerError::Away(error),
+            Error::Configuration(_) => LedgerError::Refused(error),
+            _ => LedgerError::Unexpected(error),
+        };
+    };
+    let sqlstate = answer.code().unwrap_or_default().into_owned();
+    let class = sqlstate.get(..2).unwrap_or_default();
+    match (class, sqlstate.as_str()) {
+        (_, NOT_MATCHED) => LedgerError::NotMatched,
+        // The ledger's own tables are not there.
+        (_, "3F000") => missing(),
+        (_, "42P01") if answer.message().contains("arrivage.") => missing(),
+        // A user's trigger that raises means the row, as a constraint does.
+        ("22" | "23", _) | (_, "P0001") => {
+            LedgerError::Row { sqlstate, message: answer.message().to_owned() }
+        }
+        // Connection, rollback, resources, lock timeout, operator, system;
+        // a standby refuses writes while it is one.
+        ("08" | "40" | "53" | "55" | "57" | "58", _) | (_, "25006") => LedgerError::Away(error),
+        ("28" | "3D" | "42" | "0A", _) => LedgerError::Refused(error),
+        _ => LedgerError::Unexpected(error),
+    }
+}
+
+/// An error on the way to a transaction. While a server starts, stops or is out
+/// of connections, it also answers with classes that mean nothing else there.
+pub(super) fn connecting(error: Error) -> LedgerError {
+    statement(error)
+}
+
+fn missing() -> LedgerError {
+    LedgerError::Version("the ledger is not there; run `arrivage migrate`".to_owned())
+}
+
+/// An error of COMMIT: without an answer nobody knows what became of it.
+pub(super) fn committing(error: Error) -> LedgerError {
+    match statement(error) {
+        LedgerError::Away(error) if !matches!(error, Error::Database(_)) => {
+            LedgerError::Unknown(error)
+        }
+        other => other,
+    }
+}

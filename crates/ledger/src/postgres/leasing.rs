@@ -1,0 +1,250 @@
+use std::time::Duration;
+
+use arrivage_model::{Failure, Fence, Lease, State, Table};
+use sqlx::postgres::PgQueryResult;
+use sqlx::{AssertSqlSafe, PgPool, Row};
+
+use super::{PgTransaction, begin, begin_for, begin_with, classify, commit, history, microseconds, target};
+use crate::{LedgerError, Result, Standing};
+
+/// A statement that moves the arrival on is the lease's own, or nobody's.
+fn held(result: &PgQueryResult) -> Result<()> {
+    if result.rows_affected() == 1 { Ok(()) } else { Err(LedgerError::Fenced) }
+}
+
+pub(super) async fn renew(keeper: &PgPool, lease: &Lease, length: Duration) -> Result<()> {
+    // A renewal that a crash forgets only shortens the lease.
+    let mut tx = begin_with(keeper, None, "off").await?;
+    let result = sqlx::query(
+        "-- ledger::renew
+        UPDATE arrivage.arrival
+        SET lease_until = clock_timestamp() + $4 * interval '1 microsecond'
+        WHERE id = $1 AND fence = $2 AND lease_id = $3 AND state = 'loading'",
+    )
+    .bind(lease.arrival.0)
+    .bind(lease.fence.0)
+    .bind(lease.id.0)
+    .bind(microseconds(length))
+    .execute(&mut *tx)
+    .await
+    .map_err(classify::statement)?;
+    commit(tx).await?;
+    held(&result)
+}
+
+pub(super) async fn restart(pool: &PgPool, lease: &Lease, table: &Table) -> Result<Lease> {
+    let mut tx = begin_for(pool, lease.id).await?;
+    // The arrival first: whoever deletes first may leave rows that double.
+    let fence: Option<i64> = sqlx::query_scalar(
+        "-- ledger::restart
+        UPDATE arrivage.arrival SET
+          fence = fence + 1, restart = false, reading = NULL, checkpoint_records = 0,
+          checkpoint_offset = 0, checkpoint_state = NULL, bytes_read = 0,
+          records_loaded = 0, records_rejected = 0
+        WHERE id = $1 AND fence = $2 AND lease_id = $3 AND state = 'loading'
+        RETURNING fence",
+    )
+    .bind(lease.arrival.0)
+    .bind(lease.fence.0)
+    .bind(lease.id.0)
+    .fetch_optional(&mut *tx)
+    .await
+    .map_err(classify::statement)?;
+    let fence = fence.ok_or(LedgerError::Fenced)?;
+    remove(&mut tx, lease, table).await?;
+    commit(tx).await?;
+    Ok(Lease { fence: Fence(fence), ..*lease })
+}
+
+/// Takes an arrival's rejects out, and its rows where the table can tell them.
+async fn remove(tx: &mut PgTransaction, lease: &Lease, table: &Table) -> Result<()> {
+    sqlx::query("-- ledger::remove_rejects\nDELETE FROM arrivage.reject WHERE arrival_id = $1")
+        .bind(lease.arrival.0)
+        .execute(&mut **tx)
+        .await
+        .map_err(classify::statement)?;
+    if table.has_arrival_id {
+        let name = target::quoted(&table.name);
+        let sql = format!("-- ledger::remove_rows\nDELETE FROM {name} WHERE _arrival_id = $1");
+        sqlx::query(AssertSqlSafe(sql))
+            .bind(lease.arrival.0)
+            .execute(&mut **tx)
+            .await
+            .map_err(|error| target::drifted(&table.name, error))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn standing(pool: &PgPool, lease: &Lease) -> Result<Standing> {
+    let mut tx = begin(pool).await?;
+    sqlx::query(
+        "-- ledger::end_own_backends
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()
+          AND application_name = 'arrivage ' || $1::text",
+    )
+    .bind(lease.id.to_string())
+    .execute(&mut *tx)
+    .await
+    .map_err(classify::statement)?;
+    // A plain read would see the old value while the old transaction is in doubt.
+    let row = sqlx::query(
+        "-- ledger::standing
+        SELECT fence = $2 AND lease_id = $3 AS held, state, checkpoint_records, checkpoint_offset
+        FROM arrivage.arrival WHERE id = $1 FOR NO KEY UPDATE",
+    )
+    .bind(lease.arrival.0)
+    .bind(lease.fence.0)
+    .bind(lease.id.0)
+    .fetch_optional(&mut *tx)
+    .await
+    .map_err(classify::statement)?;
+    let row = row.ok_or(LedgerError::Fenced)?;
+    commit(tx).await?;
+    let unsigned = |column: &str| u64::try_from(row.get::<i64, _>(column)).unwrap_or_default();
+    Ok(Standing {
+        held: row.get::<Option<bool>, _>("held").unwrap_or(false),
+        state: history::state(&row)?,
+        records: unsigned("checkpoint_records"),
+        offset: unsigned("checkpoint_offset"),
+    })
+}
+
+pub(super) async fn give_back(
+    pool: &PgPool,
+    lease: &Lease,
+    delay: Duration,
+    why: Option<&Failure>,
+) -> Result<()> {
+    let mut tx = begin_for(pool, lease.id).await?;
+    let result = sqlx::query(
+        "-- ledger::give_back
+        UPDATE arrivage.arrival SET
+          state = 'waiting', lease_until = NULL, barren = greatest(barren - 1, 0),
+          due_at = clock_timestamp() + $4 * interval '1 microsecond',
+          error = coalesce($5, error)
+        WHERE id = $1 AND fence = $2 AND lease_id = $3 AND state = 'loading'",
+    )
+    .bind(lease.arrival.0)
+    .bind(lease.fence.0)
+    .bind(lease.id.0)
+    .bind(microseconds(delay))
+    .bind(why.map(|failure| failure.message.as_str()))
+    .execute(&mut *tx)
+    .await
+    .map_err(classify::statement)?;
+    commit(tx).await?;
+    held(&result)
+}
+
+pub(super) async fn retry_later(
+    pool: &PgPool,
+    lease: &Lease,
+    delay: Duration,
+    why: &Failure,
+) -> Result<State> {
+    let mut tx = begin_for(pool, lease.id).await?;
+    let row = sqlx::query(
+        "-- ledger::retry_later
+        WITH standing AS (
+          SELECT a.id, a.barren >= p.max_attempts AS used_up
+          FROM arrivage.arrival a JOIN arrivage.pipeline p ON p.name = a.pipeline
+          WHERE a.id = $1
+        )
+        UPDATE arrivage.arrival a SET
+          state = CASE WHEN used_up THEN 'failed' ELSE 'waiting' END,
+          error_code = CASE WHEN used_up THEN 'attempts_used_up' ELSE $6 END,
+          error = $5, lease_until = NULL,
+          due_at = clock_timestamp() + $4 * interval '1 microsecond',
+          finished_at = CASE WHEN used_up THEN clock_timestamp() END
+        FROM standing
+        WHERE a.id = standing.id AND a.fence = $2 AND a.lease_id = $3 AND a.state = 'loading'
+        RETURNING a.state",
+    )
+    .bind(lease.arrival.0)
+    .bind(lease.fence.0)
+    .bind(lease.id.0)
+    .bind(microseconds(delay))
+    .bind(&why.message)
+    .bind(why.code.map(|code| code.as_str()))
+    .fetch_optional(&mut *tx)
+    .await
+    .map_err(classify::statement)?;
+    let row = row.ok_or(LedgerError::Fenced)?;
+    commit(tx).await?;
+    history::state(&row)
+}
+
+pub(super) async fn fail(pool: &PgPool, lease: &Lease, why: &Failure) -> Result<()> {
+    let mut tx = begin_for(pool, lease.id).await?;
+    rest(&mut tx, lease, State::Failed, why).await?;
+    commit(tx).await
+}
+
+pub(super) async fn supersede(
+    pool: &PgPool,
+    lease: &Lease,
+    table: Option<&Table>,
+    why: &Failure,
+) -> Result<()> {
+    let mut tx = begin_for(pool, lease.id).await?;
+    rest(&mut tx, lease, State::Superseded, why).await?;
+    if let Some(table) = table.filter(|table| table.has_arrival_id) {
+        sqlx::query(
+            "-- ledger::forget_progress
+            UPDATE arrivage.arrival SET
+              reading = NULL, checkpoint_records = 0, checkpoint_offset = 0,
+              checkpoint_state = NULL, bytes_read = 0, records_loaded = 0, records_rejected = 0
+            WHERE id = $1",
+        )
+        .bind(lease.arrival.0)
+        .execute(&mut *tx)
+        .await
+        .map_err(classify::statement)?;
+        remove(&mut tx, lease, table).await?;
+    }
+    commit(tx).await
+}
+
+async fn rest(tx: &mut PgTransaction, lease: &Lease, state: State, why: &Failure) -> Result<()> {
+    let result = sqlx::query(
+        "-- ledger::rest
+        UPDATE arrivage.arrival SET
+          state = $4, error_code = $5, error = $6, lease_until = NULL,
+          finished_at = clock_timestamp()
+        WHERE id = $1 AND fence = $2 AND lease_id = $3 AND state = 'loading'",
+    )
+    .bind(lease.arrival.0)
+    .bind(lease.fence.0)
+    .bind(lease.id.0)
+    .bind(state.as_str())
+    .bind(why.code.map(|code| code.as_str()))
+    .bind(&why.message)
+    .execute(&mut **tx)
+    .await
+    .map_err(classify::statement)?;
+    held(&result)
+}
+
+/// Ends backends that still carry the lease of a claim which is over: nothing
+/// else ends a COPY whose client stopped. A transaction younger than this
+/// statement is left alone, as its claim may be younger than the snapshot.
+pub(super) async fn reap(pool: &PgPool) -> Result<u64> {
+    let mut tx = begin(pool).await?;
+    let ended: i64 = sqlx::query_scalar(
+        "-- ledger::reap
+        SELECT count(*) FILTER (WHERE pg_terminate_backend(s.pid))
+        FROM pg_stat_activity s
+        WHERE s.datname = current_database() AND s.pid <> pg_backend_pid()
+          AND s.application_name ~ '^arrivage [0-9a-f]{8}-[0-9a-f-]{27}$' AND s.xact_start < statement_timestamp()
+          AND NOT EXISTS (
+            SELECT FROM arrivage.arrival a
+            WHERE a.state = 'loading' AND a.lease_until > statement_timestamp()
+              AND 'arrivage ' || a.lease_id = s.application_name)",
+    )
+    .fetch_one(&mut *tx)
+    .await
+    .map_err(classify::statement)?;
+    commit(tx).await?;
+    Ok(ended.unsigned_abs())
+}

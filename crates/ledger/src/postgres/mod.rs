@@ -1,0 +1,241 @@
+//! The ledger in PostgreSQL.
+//!
+//! Every statement stands inside an explicit transaction and nothing leans on
+//! session state, so that a pooler in transaction mode may stand between.
+
+mod chunk;
+mod claiming;
+mod classify;
+mod history;
+mod intake;
+mod leasing;
+mod migrating;
+mod target;
+
+use std::time::Duration;
+
+use arrivage_model::{
+    Arrival, ArrivalId, Failure, Lease, LeaseId, Pipeline, State, Table, TableName,
+};
+use async_trait::async_trait;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
+
+use crate::{
+    Backlog, ChunkTransaction, Claim, ConnectOptions, Declared, Destination, Filter, Ignored, Ledger,
+    LedgerError, Pooler, Registered, Registration, RejectedRecord, Replay, Replayed, Result, Scope,
+    Standing, Unreadable,
+};
+
+/// How long a statement waits for a row that another holds before it gives up.
+const LOCK_TIMEOUT: &str = "5s";
+
+/// How long a caller waits for a free connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The ledger in PostgreSQL.
+pub struct PostgresLedger {
+    pool: PgPool,
+    /// The connection that keeps leases; loads never hold it up.
+    keeper: PgPool,
+}
+
+type PgTransaction = Transaction<'static, Postgres>;
+
+impl PostgresLedger {
+    /// Connects at the first call, not here.
+    pub fn open(options: &ConnectOptions) -> Result<Self> {
+        let mut connection: PgConnectOptions =
+            options.url.parse().map_err(LedgerError::Refused)?;
+        connection = connection.application_name("arrivage");
+        if options.pooler == Pooler::Transaction {
+            connection = connection.extra_float_digits(None).statement_cache_capacity(0);
+        }
+        let pool = |size: u32| {
+            PgPoolOptions::new()
+                .max_connections(size)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .idle_timeout(Duration::from_secs(60))
+                .connect_lazy_with(connection.clone())
+        };
+        Ok(Self { pool: pool(options.connections.max(2)), keeper: pool(1) })
+    }
+}
+
+/// Begins a transaction in which every commit is durable before it is answered.
+async fn begin(pool: &PgPool) -> Result<PgTransaction> {
+    begin_with(pool, None, "on").await
+}
+
+/// Begins the transaction of one lease: the reaper finds its backend by name.
+async fn begin_for(pool: &PgPool, lease: LeaseId) -> Result<PgTransaction> {
+    begin_with(pool, Some(lease), "on").await
+}
+
+/// One round trip. The level is said, because under a `repeatable read` default a
+/// second statement would not see what others committed.
+async fn begin_with(
+    pool: &PgPool,
+    lease: Option<LeaseId>,
+    synchronous_commit: &str,
+) -> Result<PgTransaction> {
+    let mut sql = format!(
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
+         SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; \
+         SET LOCAL synchronous_commit = {synchronous_commit}"
+    );
+    if let Some(lease) = lease {
+        sql.push_str(&format!("; SET LOCAL application_name = 'arrivage {lease}'"));
+    }
+    pool.begin_with(AssertSqlSafe(sql)).await.map_err(classify::connecting)
+}
+
+async fn commit(tx: PgTransaction) -> Result<()> {
+    tx.commit().await.map_err(classify::statement)
+}
+
+fn microseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+#[async_trait]
+impl Ledger for PostgresLedger {
+    async fn migrate(&self) -> Result<()> {
+        migrating::migrate(&self.pool).await
+    }
+
+    async fn check_version(&self) -> Result<()> {
+        migrating::check_version(&self.pool).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        migrating::ping(&self.pool).await
+    }
+
+    async fn declare(&self, pipelines: &[Declared]) -> Result<()> {
+        intake::declare(&self.pool, pipelines).await
+    }
+
+    async fn retain(&self, pipelines: &[String]) -> Result<()> {
+        intake::retain(&self.pool, pipelines).await
+    }
+
+    async fn register(&self, found: &[Registration]) -> Result<Vec<Registered>> {
+        intake::register(&self.pool, found).await
+    }
+
+    async fn load_anew(&self, id: ArrivalId) -> Result<()> {
+        intake::load_anew(&self.pool, id).await
+    }
+
+    async fn keep_unreadable(&self, notifications: &[Unreadable]) -> Result<()> {
+        intake::keep_unreadable(&self.pool, notifications).await
+    }
+
+    async fn keep_ignored(&self, objects: &[Ignored]) -> Result<()> {
+        intake::keep_ignored(&self.pool, objects).await
+    }
+
+    async fn claim(
+        &self,
+        pipelines: &[String],
+        scope: &Scope,
+        owner: &str,
+        lease: Duration,
+    ) -> Result<Option<Claim>> {
+        claiming::claim(&self.pool, pipelines, scope, owner, lease).await
+    }
+
+    async fn last_claim_of(&self, owner: &str) -> Result<Option<Arrival>> {
+        claiming::last_claim_of(&self.pool, owner).await
+    }
+
+    async fn renew(&self, lease: &Lease, length: Duration) -> Result<()> {
+        leasing::renew(&self.keeper, lease, length).await
+    }
+
+    async fn restart(&self, lease: &Lease, table: &Table) -> Result<Lease> {
+        leasing::restart(&self.pool, lease, table).await
+    }
+
+    async fn begin(
+        &self,
+        lease: &Lease,
+        destination: &Destination,
+    ) -> Result<Box<dyn ChunkTransaction>> {
+        Ok(Box::new(chunk::Chunk::begin(&self.pool, lease, destination).await?))
+    }
+
+    async fn standing(&self, lease: &Lease) -> Result<Standing> {
+        leasing::standing(&self.pool, lease).await
+    }
+
+    async fn give_back(&self, lease: &Lease, delay: Duration, why: Option<&Failure>) -> Result<()> {
+        leasing::give_back(&self.pool, lease, delay, why).await
+    }
+
+    async fn retry_later(&self, lease: &Lease, delay: Duration, why: &Failure) -> Result<State> {
+        leasing::retry_later(&self.pool, lease, delay, why).await
+    }
+
+    async fn fail(&self, lease: &Lease, why: &Failure) -> Result<()> {
+        leasing::fail(&self.pool, lease, why).await
+    }
+
+    async fn supersede(&self, lease: &Lease, table: Option<&Table>, why: &Failure) -> Result<()> {
+        leasing::supersede(&self.pool, lease, table, why).await
+    }
+
+    async fn reap(&self) -> Result<u64> {
+        leasing::reap(&self.pool).await
+    }
+
+    async fn table(&self, name: &TableName) -> Result<Table> {
+        target::table(&self.pool, name).await
+    }
+
+    async fn create_table(&self, pipeline: &Pipeline) -> Result<()> {
+        target::create(&self.pool, pipeline).await
+    }
+
+    async fn pause(&self, pipeline: &str, reason: &str) -> Result<()> {
+        intake::set_paused(&self.pool, pipeline, Some(reason)).await
+    }
+
+    async fn resume(&self, pipeline: &str) -> Result<()> {
+        intake::set_paused(&self.pool, pipeline, None).await
+    }
+
+    async fn paused(&self, pipelines: &[String]) -> Result<Vec<(String, String)>> {
+        intake::paused(&self.pool, pipelines).await
+    }
+
+    async fn arrivals(&self, filter: &Filter, limit: usize) -> Result<Vec<Arrival>> {
+        history::arrivals(&self.pool, filter, limit).await
+    }
+
+    async fn arrival(&self, id: ArrivalId) -> Result<Option<Arrival>> {
+        history::arrival(&self.pool, id).await
+    }
+
+    async fn rejects(&self, id: ArrivalId, after: u64, limit: usize) -> Result<Vec<RejectedRecord>> {
+        history::rejects(&self.pool, id, after, limit).await
+    }
+
+    async fn ignored(&self, limit: usize) -> Result<Vec<Ignored>> {
+        history::ignored(&self.pool, limit).await
+    }
+
+    async fn replay(&self, ids: &[ArrivalId], how: Replay) -> Result<Vec<Replayed>> {
+        history::replay(&self.pool, ids, how).await
+    }
+
+    async fn backlog(&self) -> Result<Vec<Backlog>> {
+        history::backlog(&self.pool).await
+    }
+
+    async fn close(&self) {
+        self.pool.close().await;
+        self.keeper.close().await;
+    }
+}

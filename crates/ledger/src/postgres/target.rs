@@ -1,0 +1,185 @@
+//! The destination table: what the catalogue says of it, and how it is made.
+
+use arrivage_model::{ColumnType, Mode, Pipeline, Table, TableColumn, TableName};
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, PgPool, Row};
+
+use super::{PgTransaction, begin, classify, commit};
+use crate::{LedgerError, Result, TargetRefusal};
+
+/// The name as SQL takes it.
+pub(super) fn quoted(table: &TableName) -> String {
+    let name = quote(&table.name);
+    match &table.schema {
+        Some(schema) => format!("{}.{name}", quote(schema)),
+        None => name,
+    }
+}
+
+/// An identifier as SQL takes it.
+pub(super) fn quote(identifier: &str) -> String {
+    format!("\"{}\"", identifier.replace('"', "\"\""))
+}
+
+/// An error of a statement on the table: it may have changed since it was
+/// looked at.
+pub(super) fn drifted(table: &TableName, error: sqlx::Error) -> LedgerError {
+    let answer = error.as_database_error();
+    let sqlstate = answer.and_then(|answer| answer.code()).unwrap_or_default().into_owned();
+    let message = answer.map(|answer| answer.message().to_owned()).unwrap_or_default();
+    let table = table.clone();
+    match sqlstate.as_str() {
+        "42P01" => TargetRefusal::Missing(table).into(),
+        "42P10" => TargetRefusal::Columns { table, message }.into(),
+        _ if sqlstate.starts_with("42") || sqlstate.starts_with("0A") => {
+            TargetRefusal::Columns { table, message }.into()
+        }
+        _ => classify::statement(error),
+    }
+}
+
+pub(super) async fn table(pool: &PgPool, name: &TableName) -> Result<Table> {
+    let mut tx = begin(pool).await?;
+    let table = inspect(&mut tx, name).await?;
+    commit(tx).await?;
+    Ok(table)
+}
+
+async fn inspect(tx: &mut PgTransaction, name: &TableName) -> Result<Table> {
+    let row = sqlx::query(
+        "-- ledger::table
+        SELECT c.oid::bigint AS oid, n.nspname AS schema, c.relname AS name,
+          c.relkind::text AS kind, c.relpersistence::text AS persistence,
+          row_security_active(c.oid) AS row_security, current_user::text AS role,
+          has_table_privilege(c.oid, 'INSERT') OR has_any_column_privilege(c.oid, 'INSERT') AS may_insert,
+          EXISTS (SELECT FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid
+            WHERE l.relkind = 'f') AS foreign_part,
+          EXISTS (SELECT FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid
+            WHERE l.relpersistence <> 'p') AS unlogged_part,
+          NOT EXISTS (SELECT FROM pg_index i
+            WHERE (i.indrelid = c.oid OR i.indrelid IN (SELECT relid FROM pg_partition_tree(c.oid)))
+              AND (i.indisunique OR i.indisexclusion))
+          AND NOT EXISTS (SELECT FROM pg_trigger g
+            WHERE (g.tgrelid = c.oid OR g.tgrelid IN (SELECT relid FROM pg_partition_tree(c.oid)))
+              AND NOT g.tgisinternal) AS parallel
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.oid = to_regclass($1)",
+    )
+    .bind(quoted(name))
+    .fetch_optional(&mut **tx)
+    .await
+    .map_err(classify::statement)?;
+    let row = row.ok_or_else(|| TargetRefusal::Missing(name.clone()))?;
+    let found = TableName { schema: Some(row.get("schema")), name: row.get("name") };
+    refuse(&row, &found)?;
+    let rows = sqlx::query(
+        "-- ledger::columns
+        SELECT attname AS name, format_type(atttypid, atttypmod) AS kind,
+          attnotnull AND NOT atthasdef AND attidentity = '' AS required,
+          attgenerated <> '' OR attidentity = 'a' AS generated
+        FROM pg_attribute
+        WHERE attrelid = $1::bigint::oid AND attnum > 0 AND NOT attisdropped
+        ORDER BY attnum",
+    )
+    .bind(row.get::<i64, _>("oid"))
+    .fetch_all(&mut **tx)
+    .await
+    .map_err(classify::statement)?;
+    let has = |lineage: &str| rows.iter().any(|row| row.get::<&str, _>("name") == lineage);
+    Ok(Table {
+        has_arrival_id: has("_arrival_id"),
+        has_record: has("_record"),
+        parallel: row.get("parallel"),
+        name: found,
+        columns: rows.iter().filter_map(column).collect(),
+    })
+}
+
+fn refuse(row: &PgRow, table: &TableName) -> Result<(), TargetRefusal> {
+    let table = table.clone();
+    match (row.get::<&str, _>("kind"), row.get::<&str, _>("persistence")) {
+        ("f", _) => return Err(TargetRefusal::Foreign(table)),
+        ("v", _) => return Err(TargetRefusal::NotATable(table, "view")),
+        ("m", _) => return Err(TargetRefusal::NotATable(table, "materialized view")),
+        ("r" | "p", "p") => {}
+        ("r" | "p", "u") => return Err(TargetRefusal::Unlogged(table)),
+        ("r" | "p", _) => return Err(TargetRefusal::Temporary(table)),
+        _ => return Err(TargetRefusal::NotATable(table, "relation of another kind")),
+    }
+    if row.get::<bool, _>("foreign_part") {
+        return Err(TargetRefusal::Foreign(table));
+    }
+    if row.get::<bool, _>("unlogged_part") {
+        return Err(TargetRefusal::Unlogged(table));
+    }
+    if row.get::<bool, _>("row_security") {
+        return Err(TargetRefusal::RowSecurity(table));
+    }
+    if !row.get::<bool, _>("may_insert") {
+        return Err(TargetRefusal::Right { table, right: "INSERT", role: row.get("role") });
+    }
+    Ok(())
+}
+
+/// A column that can be written and is not lineage.
+fn column(row: &PgRow) -> Option<TableColumn> {
+    let name: String = row.get("name");
+    if row.get("generated") || name == "_arrival_id" || name == "_record" {
+        return None;
+    }
+    let kind: String = row.get("kind");
+    let kind = kind.parse::<ColumnType>().map_err(|_| kind);
+    Some(TableColumn { name, kind, required: row.get("required") })
+}
+
+/// Two processes may make the same table at once: `IF NOT EXISTS` alone may fail
+/// then, so they take turns.
+pub(super) async fn create(pool: &PgPool, pipeline: &Pipeline) -> Result<()> {
+    let mut tx = begin(pool).await?;
+    let table = quoted(&pipeline.table);
+    sqlx::query("-- ledger::create_table\nSELECT pg_advisory_xact_lock(hashtext('arrivage ' || $1))")
+        .bind(&table)
+        .execute(&mut *tx)
+        .await
+        .map_err(classify::statement)?;
+    let exists: bool = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")
+        .bind(&table)
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(classify::statement)?;
+    if !exists {
+        let definition = definition(pipeline, &table)?;
+        for statement in definition {
+            sqlx::raw_sql(AssertSqlSafe(statement))
+                .execute(&mut *tx)
+                .await
+                .map_err(classify::statement)?;
+        }
+    }
+    commit(tx).await
+}
+
+fn definition(pipeline: &Pipeline, table: &str) -> Result<[String; 2]> {
+    let mut parts = Vec::new();
+    for column in &pipeline.columns {
+        let Some(kind) = column.kind else {
+            let message = format!(
+                "create_table needs a type for every column; pipeline.{}: column {} has none",
+                pipeline.name, column.name
+            );
+            return Err(TargetRefusal::Declaration(message).into());
+        };
+        let not_null = if column.required { " NOT NULL" } else { "" };
+        parts.push(format!("{} {kind}{not_null}", quote(&column.name)));
+    }
+    parts.push("_arrival_id bigint".to_owned());
+    parts.push("_record bigint".to_owned());
+    if let Mode::Upsert { key } = &pipeline.mode {
+        let key: Vec<String> = key.iter().map(|name| quote(name)).collect();
+        parts.push(format!("PRIMARY KEY ({})", key.join(", ")));
+    }
+    Ok([
+        format!("-- ledger::create_table\nCREATE TABLE {table} ({})", parts.join(", ")),
+        format!("-- ledger::create_table\nCREATE INDEX ON {table} USING brin (_arrival_id)"),
+    ])
+}
