@@ -22,7 +22,11 @@ pub(crate) fn again(state: State, last_message: Option<&str>, found_by: &FoundBy
     match state {
         State::Waiting | State::Loading | State::Loaded => Again::Count,
         State::Failed | State::Superseded | State::Dismissed | State::Unloaded => {
-            if last_message == Some(id) { Again::Count } else { Again::Requeue }
+            if last_message == Some(id) {
+                Again::Count
+            } else {
+                Again::Requeue
+            }
         }
     }
 }
@@ -35,13 +39,30 @@ mod tests {
     fn only_a_new_message_about_a_resting_arrival_queues_it_again() {
         let message = FoundBy::Message("new".to_owned());
         for state in State::ALL {
-            let resting_unloaded = !matches!(state, State::Waiting | State::Loading | State::Loaded);
-            let expect = if resting_unloaded { Again::Requeue } else { Again::Count };
+            let resting_unloaded =
+                !matches!(state, State::Waiting | State::Loading | State::Loaded);
+            let expect = if resting_unloaded {
+                Again::Requeue
+            } else {
+                Again::Count
+            };
             assert_eq!(again(state, Some("old"), &message), expect, "{state}");
             assert_eq!(again(state, None, &message), expect, "{state}");
-            assert_eq!(again(state, Some("new"), &message), Again::Count, "{state}, redelivered");
-            assert_eq!(again(state, Some("old"), &FoundBy::Listing), Again::Nothing, "{state}");
-            assert_eq!(again(state, Some("old"), &FoundBy::Person), Again::Nothing, "{state}");
+            assert_eq!(
+                again(state, Some("new"), &message),
+                Again::Count,
+                "{state}, redelivered"
+            );
+            assert_eq!(
+                again(state, Some("old"), &FoundBy::Listing),
+                Again::Nothing,
+                "{state}"
+            );
+            assert_eq!(
+                again(state, Some("old"), &FoundBy::Person),
+                Again::Nothing,
+                "{state}"
+            );
         }
     }
 }

@@ -20,12 +20,13 @@ use arrivage_model::{
 };
 use async_trait::async_trait;
 
+pub use arrivage_model::RowColumn as LoadColumn;
 pub use connect::{ConnectOptions, Pooler};
 pub use error::{LedgerError, TargetRefusal};
 pub use postgres::PostgresLedger;
 pub use words::{
-    Advance, Backlog, Claim, Declared, Destination, Filter, FoundBy, Ignored, LoadColumn,
-    Registered, Registration, RejectedRecord, Replay, Replayed, Scope, Standing, Unreadable,
+    Advance, Backlog, Claim, Declared, Destination, Filter, FoundBy, Ignored, Registered,
+    Registration, RejectedRecord, Replay, Replayed, Scope, Standing, Unreadable,
 };
 
 /// A ledger that several parts of a program share.

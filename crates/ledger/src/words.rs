@@ -1,7 +1,5 @@
-
 use arrivage_model::{
-    Arrival, ArrivalId, Checkpoint, ColumnType, Lease, Location, Mode, Object, Pattern, State,
-    Table,
+    Arrival, ArrivalId, Checkpoint, Lease, Location, Mode, Object, Pattern, RowColumn, State, Table,
 };
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -141,18 +139,9 @@ pub struct Destination {
     pub table: Table,
     /// The columns of each row, in order; lineage columns are added where the
     /// table has them.
-    pub columns: Vec<LoadColumn>,
+    pub columns: Vec<RowColumn>,
     /// How rows meet those that are there.
     pub mode: Mode,
-}
-
-/// A column of a [`Destination`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoadColumn {
-    /// In the table.
-    pub name: String,
-    /// What its values were validated for.
-    pub kind: ColumnType,
 }
 
 /// The step that one chunk makes.
@@ -267,7 +256,6 @@ pub struct Backlog {
     /// Both.
     pub outstanding: i64,
 }
-
 
 /// At most `length` bytes of the text, cut between two characters.
 pub(crate) fn cut(text: &str, length: usize) -> &str {

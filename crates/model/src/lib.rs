@@ -25,5 +25,5 @@ pub use pipeline::{
 };
 pub use reject::{ReasonCode, Reject};
 pub use route::{LOCAL_BUCKET, Route, Router};
-pub use rows::{Place, Rows};
+pub use rows::{Place, RowColumn, Rows};
 pub use table::{Table, TableColumn};

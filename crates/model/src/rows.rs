@@ -1,3 +1,14 @@
+use crate::ColumnType;
+
+/// A column of [`Rows`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowColumn {
+    /// In the table.
+    pub name: String,
+    /// What its values were validated for.
+    pub kind: ColumnType,
+}
+
 /// Where a record stands in its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {

@@ -1,1 +1,22 @@
-//! 
+//! Where notifications come from, and how they become rows of the ledger.
+//!
+//! A source says that an object is there. The [`Intake`] finds the pipeline that
+//! takes it and the content that it has, and records it; only then may the
+//! source forget it. What a message says is told by [`notification::parse`] from
+//! its bytes alone. A [`Watcher`] keeps all sources at work.
+
+mod counts;
+mod folder;
+mod health;
+mod intake;
+mod listing;
+pub mod notification;
+mod sqs;
+mod watcher;
+
+pub use folder::{FolderSource, is_finished_name};
+pub use health::{Health, SourceHealth};
+pub use intake::{Found, Intake, Taken};
+pub use listing::ListingSource;
+pub use sqs::{SqsSource, UnreadablePolicy};
+pub use watcher::{Context, Source, Watcher};

@@ -34,7 +34,11 @@ impl Chunk {
         // Rows and checkpoint share the transaction: what a crash forgets, it
         // forgets of both. The commit that ends the arrival sets this on.
         let tx = begin_with(pool, Some(lease.id), "off").await?;
-        Ok(Self { tx, lease: *lease, destination: destination.clone() })
+        Ok(Self {
+            tx,
+            lease: *lease,
+            destination: destination.clone(),
+        })
     }
 
     fn upserts(&self) -> bool {
@@ -44,9 +48,19 @@ impl Chunk {
     /// The columns that a COPY brings, lineage first.
     fn columns(&self) -> Vec<String> {
         let table = &self.destination.table;
-        let lineage = [(table.has_arrival_id, "_arrival_id"), (table.has_record, "_record")];
-        let lineage = lineage.into_iter().filter(|(has, _)| *has).map(|(_, name)| quote(name));
-        let own = self.destination.columns.iter().map(|column| quote(&column.name));
+        let lineage = [
+            (table.has_arrival_id, "_arrival_id"),
+            (table.has_record, "_record"),
+        ];
+        let lineage = lineage
+            .into_iter()
+            .filter(|(has, _)| *has)
+            .map(|(_, name)| quote(name));
+        let own = self
+            .destination
+            .columns
+            .iter()
+            .map(|column| quote(&column.name));
         lineage.chain(own).collect()
     }
 
@@ -74,23 +88,37 @@ impl Chunk {
         let name = self.destination.table.name.clone();
         let mut columns = self.columns();
         columns.extend(self.upserts().then(|| ORDER.to_owned()));
-        let statement = format!("COPY {table} ({}) FROM STDIN (FORMAT text)", columns.join(", "));
+        let statement = format!(
+            "COPY {table} ({}) FROM STDIN (FORMAT text)",
+            columns.join(", ")
+        );
         let mut encoder = Encoder {
-            arrival: self.destination.table.has_arrival_id.then_some(self.lease.arrival),
+            arrival: self
+                .destination
+                .table
+                .has_arrival_id
+                .then_some(self.lease.arrival),
             record: self.destination.table.has_record,
             order: self.upserts(),
             piece: Vec::with_capacity(PIECE + PIECE / 4),
         };
-        let mut copy =
-            self.tx.copy_in_raw(&statement).await.map_err(|error| drifted(&name, error))?;
+        let mut copy = self
+            .tx
+            .copy_in_raw(&statement)
+            .await
+            .map_err(|error| drifted(&name, error))?;
         for row in range {
             encoder.push(rows, row);
             if encoder.piece.len() >= PIECE {
-                copy.send(encoder.piece.as_slice()).await.map_err(classify::statement)?;
+                copy.send(encoder.piece.as_slice())
+                    .await
+                    .map_err(classify::statement)?;
                 encoder.piece.clear();
             }
         }
-        copy.send(encoder.piece.as_slice()).await.map_err(classify::statement)?;
+        copy.send(encoder.piece.as_slice())
+            .await
+            .map_err(classify::statement)?;
         copy.finish().await.map_err(|error| drifted(&name, error))?;
         Ok(())
     }
@@ -111,7 +139,11 @@ impl Chunk {
         };
         let table = quoted(&self.destination.table.name);
         let columns = self.columns();
-        let quoted_key = key.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ");
+        let quoted_key = key
+            .iter()
+            .map(|name| quote(name))
+            .collect::<Vec<_>>()
+            .join(", ");
         let is_key = |column: &&String| key.iter().any(|name| quote(name) == **column);
         let updates: Vec<String> = columns
             .iter()
@@ -133,13 +165,17 @@ impl Chunk {
         );
         let name = self.destination.table.name.clone();
         let key = key.join(", ");
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *self.tx).await.map_err(|error| {
-            let no_index = error.as_database_error().and_then(|e| e.code()).as_deref() == Some("42P10");
-            if no_index {
-                return TargetRefusal::NoUniqueKey { table: name, key }.into();
-            }
-            drifted(&name, error)
-        })?;
+        sqlx::raw_sql(AssertSqlSafe(sql))
+            .execute(&mut *self.tx)
+            .await
+            .map_err(|error| {
+                let no_index =
+                    error.as_database_error().and_then(|e| e.code()).as_deref() == Some("42P10");
+                if no_index {
+                    return TargetRefusal::NoUniqueKey { table: name, key }.into();
+                }
+                drifted(&name, error)
+            })?;
         Ok(())
     }
 }
@@ -193,7 +229,8 @@ impl ChunkTransaction for Chunk {
     async fn commit(mut self: Box<Self>, advance: &Advance) -> Result<()> {
         let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         if advance.last {
-            self.run("SET LOCAL synchronous_commit = on".to_owned()).await?;
+            self.run("SET LOCAL synchronous_commit = on".to_owned())
+                .await?;
         }
         sqlx::query(
             "-- ledger::advance
@@ -240,7 +277,8 @@ impl Encoder {
             self.piece.push(b'\t');
         }
         if self.record {
-            self.piece.extend_from_slice(rows.places()[row].record.to_string().as_bytes());
+            self.piece
+                .extend_from_slice(rows.places()[row].record.to_string().as_bytes());
             self.piece.push(b'\t');
         }
         for cell in rows.cells(row) {

@@ -18,7 +18,11 @@ pub(super) async fn claim(
 ) -> Result<Option<Claim>> {
     let (only, before_due, taking_over) = match scope {
         Scope::Any | Scope::Owner => (None, false, false),
-        Scope::Among(ids) => (Some(ids.iter().map(|id| id.0).collect::<Vec<_>>()), false, false),
+        Scope::Among(ids) => (
+            Some(ids.iter().map(|id| id.0).collect::<Vec<_>>()),
+            false,
+            false,
+        ),
         Scope::One { id, taking_over } => (Some(vec![id.0]), true, *taking_over),
     };
     let lease_id = LeaseId::draw();
@@ -86,7 +90,11 @@ pub(super) async fn claim(
     commit(tx).await?;
     let unsigned = |column: &str| u64::try_from(row.get::<i64, _>(column)).unwrap_or_default();
     Ok(Some(Claim {
-        lease: Lease { arrival: arrival.id, fence: Fence(arrival.fence), id: lease_id },
+        lease: Lease {
+            arrival: arrival.id,
+            fence: Fence(arrival.fence),
+            id: lease_id,
+        },
         checkpoint: Checkpoint {
             records: unsigned("checkpoint_records"),
             offset: unsigned("checkpoint_offset"),

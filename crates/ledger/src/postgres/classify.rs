@@ -31,9 +31,10 @@ pub(super) fn statement(error: Error) -> LedgerError {
         (_, "3F000") => missing(),
         (_, "42P01") if answer.message().contains("arrivage.") => missing(),
         // A user's trigger that raises means the row, as a constraint does.
-        ("22" | "23", _) | (_, "P0001") => {
-            LedgerError::Row { sqlstate, message: answer.message().to_owned() }
-        }
+        ("22" | "23", _) | (_, "P0001") => LedgerError::Row {
+            sqlstate,
+            message: answer.message().to_owned(),
+        },
         // Connection, rollback, resources, lock timeout, operator, system;
         // a standby refuses writes while it is one.
         ("08" | "40" | "53" | "55" | "57" | "58", _) | (_, "25006") => LedgerError::Away(error),

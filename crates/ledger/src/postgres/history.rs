@@ -16,7 +16,10 @@ pub(super) async fn arrivals(pool: &PgPool, filter: &Filter, limit: usize) -> Re
         before = page.last().map(|arrival| arrival.id);
         let full = page.len() as i64 == PAGE;
         let matches = |arrival: &Arrival| {
-            filter.key.as_ref().is_none_or(|glob| glob.is_match(&arrival.key))
+            filter
+                .key
+                .as_ref()
+                .is_none_or(|glob| glob.is_match(&arrival.key))
         };
         found.extend(page.into_iter().filter(matches).take(limit - found.len()));
         if !full || found.len() >= limit {
@@ -72,7 +75,9 @@ pub(super) fn read(row: &PgRow) -> Result<Arrival> {
         bucket: row.get("bucket"),
         key: row.get("key"),
         etag: ETag::parse(&tag).ok_or_else(|| unreadable("etag", &tag))?,
-        version_id: row.get::<Option<&str>, _>("version_id").and_then(VersionId::parse),
+        version_id: row
+            .get::<Option<&str>, _>("version_id")
+            .and_then(VersionId::parse),
         size: row.get("size"),
         last_modified: row.get("last_modified"),
         sequencer: row.get("sequencer"),
@@ -111,7 +116,9 @@ fn store(row: &PgRow) -> Result<StoreKind> {
 }
 
 fn unreadable(column: &str, value: &str) -> LedgerError {
-    LedgerError::Version(format!("{value:?} in column {column} is not of this program's ledger"))
+    LedgerError::Version(format!(
+        "{value:?} in column {column} is not of this program's ledger"
+    ))
 }
 
 pub(super) async fn rejects(
@@ -167,7 +174,9 @@ pub(super) async fn ignored(pool: &PgPool, limit: usize) -> Result<Vec<Ignored>>
                     bucket: row.get("bucket"),
                     key: row.get("key"),
                 },
-                size: row.get::<Option<i64>, _>("size").and_then(|size| u64::try_from(size).ok()),
+                size: row
+                    .get::<Option<i64>, _>("size")
+                    .and_then(|size| u64::try_from(size).ok()),
                 source: row.get("source"),
                 seen_at: row.get("seen_at"),
             })
@@ -175,11 +184,7 @@ pub(super) async fn ignored(pool: &PgPool, limit: usize) -> Result<Vec<Ignored>>
         .collect()
 }
 
-pub(super) async fn replay(
-    pool: &PgPool,
-    ids: &[ArrivalId],
-    how: Replay,
-) -> Result<Vec<Replayed>> {
+pub(super) async fn replay(pool: &PgPool, ids: &[ArrivalId], how: Replay) -> Result<Vec<Replayed>> {
     let from_start = matches!(how, Replay::FromStart | Replay::FromStartByForce);
     let force = matches!(how, Replay::ContinueByForce | Replay::FromStartByForce);
     let numbers: Vec<i64> = ids.iter().map(|id| id.0).collect();

@@ -14,8 +14,10 @@ const KEPT_UNREADABLE: i64 = 10_000;
 
 pub(super) async fn declare(pool: &PgPool, pipelines: &[Declared]) -> Result<()> {
     let names: Vec<&str> = pipelines.iter().map(|p| p.name.as_str()).collect();
-    let attempts: Vec<i32> =
-        pipelines.iter().map(|p| i32::try_from(p.max_attempts).unwrap_or(i32::MAX)).collect();
+    let attempts: Vec<i32> = pipelines
+        .iter()
+        .map(|p| i32::try_from(p.max_attempts).unwrap_or(i32::MAX))
+        .collect();
     let mut tx = begin(pool).await?;
     sqlx::query(
         "-- ledger::declare
@@ -90,11 +92,17 @@ pub(super) async fn register(pool: &PgPool, found: &[Registration]) -> Result<Ve
         }
     }
     commit(tx).await?;
-    Ok(answers.into_iter().map(|answer| answer.expect("every registration has an identity")).collect())
+    Ok(answers
+        .into_iter()
+        .map(|answer| answer.expect("every registration has an identity"))
+        .collect())
 }
 
 fn notifications(messages: &[&FoundBy]) -> i64 {
-    messages.iter().filter(|found_by| matches!(found_by, FoundBy::Message(_))).count() as i64
+    messages
+        .iter()
+        .filter(|found_by| matches!(found_by, FoundBy::Message(_)))
+        .count() as i64
 }
 
 fn last_message<'a>(messages: &[&'a FoundBy]) -> Option<&'a str> {
@@ -136,8 +144,12 @@ async fn insert(
     .bind(all(identities, |r| r.object.location.bucket.as_str()))
     .bind(all(identities, |r| r.object.location.key.as_str()))
     .bind(all(identities, |r| r.object.etag.as_str()))
-    .bind(all(identities, |r| r.object.version_id.as_ref().map(|version| version.as_str())))
-    .bind(all(identities, |r| r.object.size.and_then(|size| i64::try_from(size).ok())))
+    .bind(all(identities, |r| {
+        r.object.version_id.as_ref().map(|version| version.as_str())
+    }))
+    .bind(all(identities, |r| {
+        r.object.size.and_then(|size| i64::try_from(size).ok())
+    }))
     .bind(all(identities, |r| r.object.last_modified))
     .bind(all(identities, |r| r.object.sequencer.as_deref()))
     .bind(all(identities, |r| last_message(&[&r.found_by])))
@@ -187,7 +199,14 @@ async fn notify_again(tx: &mut super::PgTransaction, found: &Found<'_>) -> Resul
     if let Some(version) = &object.version_id {
         pin(tx, id, version.as_str()).await?;
     }
-    count(tx, id, notifications(&found.messages), last.as_deref(), requeue).await?;
+    count(
+        tx,
+        id,
+        notifications(&found.messages),
+        last.as_deref(),
+        requeue,
+    )
+    .await?;
     Ok(match state {
         _ if requeue => Registered::Requeued(id),
         State::Loaded if row.get("overtaken") => Registered::LoadedBefore(id),
@@ -270,7 +289,9 @@ pub(super) async fn keep_unreadable(pool: &PgPool, notifications: &[Unreadable])
         SELECT * FROM unnest($1::text[], $2::text[], $3::text[])",
     )
     .bind(all(notifications, |n| &n.source))
-    .bind(all(notifications, |n| crate::words::cut(&n.body, Unreadable::MAX_BODY)))
+    .bind(all(notifications, |n| {
+        crate::words::cut(&n.body, Unreadable::MAX_BODY)
+    }))
     .bind(all(notifications, |n| &n.reason))
     .execute(&mut *tx)
     .await
@@ -300,7 +321,9 @@ pub(super) async fn keep_ignored(pool: &PgPool, objects: &[Ignored]) -> Result<(
     .bind(all(objects, |o| o.location.store.as_str()))
     .bind(all(objects, |o| o.location.bucket.as_str()))
     .bind(all(objects, |o| o.location.key.as_str()))
-    .bind(all(objects, |o| o.size.and_then(|size| i64::try_from(size).ok())))
+    .bind(all(objects, |o| {
+        o.size.and_then(|size| i64::try_from(size).ok())
+    }))
     .bind(all(objects, |o| o.source.as_str()))
     .execute(&mut *tx)
     .await
@@ -319,12 +342,14 @@ pub(super) async fn keep_ignored(pool: &PgPool, objects: &[Ignored]) -> Result<(
 
 pub(super) async fn set_paused(pool: &PgPool, pipeline: &str, why: Option<&str>) -> Result<()> {
     let mut tx = begin(pool).await?;
-    sqlx::query("-- ledger::pause\nUPDATE arrivage.pipeline SET paused_reason = $2 WHERE name = $1")
-        .bind(pipeline)
-        .bind(why)
-        .execute(&mut *tx)
-        .await
-        .map_err(classify::statement)?;
+    sqlx::query(
+        "-- ledger::pause\nUPDATE arrivage.pipeline SET paused_reason = $2 WHERE name = $1",
+    )
+    .bind(pipeline)
+    .bind(why)
+    .execute(&mut *tx)
+    .await
+    .map_err(classify::statement)?;
     commit(tx).await
 }
 

@@ -4,12 +4,18 @@ use arrivage_model::{Failure, Fence, Lease, State, Table};
 use sqlx::postgres::PgQueryResult;
 use sqlx::{AssertSqlSafe, PgPool, Row};
 
-use super::{PgTransaction, begin, begin_for, begin_with, classify, commit, history, microseconds, target};
+use super::{
+    PgTransaction, begin, begin_for, begin_with, classify, commit, history, microseconds, target,
+};
 use crate::{LedgerError, Result, Standing};
 
 /// A statement that moves the arrival on is the lease's own, or nobody's.
 fn held(result: &PgQueryResult) -> Result<()> {
-    if result.rows_affected() == 1 { Ok(()) } else { Err(LedgerError::Fenced) }
+    if result.rows_affected() == 1 {
+        Ok(())
+    } else {
+        Err(LedgerError::Fenced)
+    }
 }
 
 pub(super) async fn renew(keeper: &PgPool, lease: &Lease, length: Duration) -> Result<()> {
@@ -53,7 +59,10 @@ pub(super) async fn restart(pool: &PgPool, lease: &Lease, table: &Table) -> Resu
     let fence = fence.ok_or(LedgerError::Fenced)?;
     remove(&mut tx, lease, table).await?;
     commit(tx).await?;
-    Ok(Lease { fence: Fence(fence), ..*lease })
+    Ok(Lease {
+        fence: Fence(fence),
+        ..*lease
+    })
 }
 
 /// Takes an arrival's rejects out, and its rows where the table can tell them.

@@ -28,17 +28,24 @@ pub(super) async fn migrate(pool: &PgPool) -> Result<()> {
     migrator.set_locking(false).set_ignore_missing(true);
     migrator.create_schema("arrivage");
     migrator.dangerous_set_table_name(TABLE);
-    migrator.run_direct(None, &mut *tx, false).await.map_err(|error| match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            classify::statement(error)
-        }
-        other => LedgerError::Version(format!("the ledger cannot be upgraded: {other}")),
-    })?;
+    migrator
+        .run_direct(None, &mut *tx, false)
+        .await
+        .map_err(|error| match error {
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+                classify::statement(error)
+            }
+            other => LedgerError::Version(format!("the ledger cannot be upgraded: {other}")),
+        })?;
     commit(tx).await
 }
 
 pub(super) async fn check_version(pool: &PgPool) -> Result<()> {
-    let wanted = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
+    let wanted = MIGRATIONS
+        .iter()
+        .map(|migration| migration.version)
+        .max()
+        .unwrap_or_default();
     let mut tx = begin(pool).await?;
     let sql = format!("-- ledger::check_version\nSELECT max(version) FROM {TABLE} WHERE success");
     let found: Option<i64> = sqlx::query_scalar(AssertSqlSafe(sql))

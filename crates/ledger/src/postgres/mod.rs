@@ -22,9 +22,9 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
 
 use crate::{
-    Backlog, ChunkTransaction, Claim, ConnectOptions, Declared, Destination, Filter, Ignored, Ledger,
-    LedgerError, Pooler, Registered, Registration, RejectedRecord, Replay, Replayed, Result, Scope,
-    Standing, Unreadable,
+    Backlog, ChunkTransaction, Claim, ConnectOptions, Declared, Destination, Filter, Ignored,
+    Ledger, LedgerError, Pooler, Registered, Registration, RejectedRecord, Replay, Replayed,
+    Result, Scope, Standing, Unreadable,
 };
 
 /// How long a statement waits for a row that another holds before it gives up.
@@ -45,11 +45,12 @@ type PgTransaction = Transaction<'static, Postgres>;
 impl PostgresLedger {
     /// Connects at the first call, not here.
     pub fn open(options: &ConnectOptions) -> Result<Self> {
-        let mut connection: PgConnectOptions =
-            options.url.parse().map_err(LedgerError::Refused)?;
+        let mut connection: PgConnectOptions = options.url.parse().map_err(LedgerError::Refused)?;
         connection = connection.application_name("arrivage");
         if options.pooler == Pooler::Transaction {
-            connection = connection.extra_float_digits(None).statement_cache_capacity(0);
+            connection = connection
+                .extra_float_digits(None)
+                .statement_cache_capacity(0);
         }
         let pool = |size: u32| {
             PgPoolOptions::new()
@@ -58,7 +59,10 @@ impl PostgresLedger {
                 .idle_timeout(Duration::from_secs(60))
                 .connect_lazy_with(connection.clone())
         };
-        Ok(Self { pool: pool(options.connections.max(2)), keeper: pool(1) })
+        Ok(Self {
+            pool: pool(options.connections.max(2)),
+            keeper: pool(1),
+        })
     }
 }
 
@@ -85,9 +89,13 @@ async fn begin_with(
          SET LOCAL synchronous_commit = {synchronous_commit}"
     );
     if let Some(lease) = lease {
-        sql.push_str(&format!("; SET LOCAL application_name = 'arrivage {lease}'"));
+        sql.push_str(&format!(
+            "; SET LOCAL application_name = 'arrivage {lease}'"
+        ));
     }
-    pool.begin_with(AssertSqlSafe(sql)).await.map_err(classify::connecting)
+    pool.begin_with(AssertSqlSafe(sql))
+        .await
+        .map_err(classify::connecting)
 }
 
 async fn commit(tx: PgTransaction) -> Result<()> {
@@ -163,7 +171,9 @@ impl Ledger for PostgresLedger {
         lease: &Lease,
         destination: &Destination,
     ) -> Result<Box<dyn ChunkTransaction>> {
-        Ok(Box::new(chunk::Chunk::begin(&self.pool, lease, destination).await?))
+        Ok(Box::new(
+            chunk::Chunk::begin(&self.pool, lease, destination).await?,
+        ))
     }
 
     async fn standing(&self, lease: &Lease) -> Result<Standing> {
@@ -218,7 +228,12 @@ impl Ledger for PostgresLedger {
         history::arrival(&self.pool, id).await
     }
 
-    async fn rejects(&self, id: ArrivalId, after: u64, limit: usize) -> Result<Vec<RejectedRecord>> {
+    async fn rejects(
+        &self,
+        id: ArrivalId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<RejectedRecord>> {
         history::rejects(&self.pool, id, after, limit).await
     }
 

@@ -25,8 +25,13 @@ pub(super) fn quote(identifier: &str) -> String {
 /// looked at.
 pub(super) fn drifted(table: &TableName, error: sqlx::Error) -> LedgerError {
     let answer = error.as_database_error();
-    let sqlstate = answer.and_then(|answer| answer.code()).unwrap_or_default().into_owned();
-    let message = answer.map(|answer| answer.message().to_owned()).unwrap_or_default();
+    let sqlstate = answer
+        .and_then(|answer| answer.code())
+        .unwrap_or_default()
+        .into_owned();
+    let message = answer
+        .map(|answer| answer.message().to_owned())
+        .unwrap_or_default();
     let table = table.clone();
     match sqlstate.as_str() {
         "42P01" => TargetRefusal::Missing(table).into(),
@@ -70,7 +75,10 @@ async fn inspect(tx: &mut PgTransaction, name: &TableName) -> Result<Table> {
     .await
     .map_err(classify::statement)?;
     let row = row.ok_or_else(|| TargetRefusal::Missing(name.clone()))?;
-    let found = TableName { schema: Some(row.get("schema")), name: row.get("name") };
+    let found = TableName {
+        schema: Some(row.get("schema")),
+        name: row.get("name"),
+    };
     refuse(&row, &found)?;
     let rows = sqlx::query(
         "-- ledger::columns
@@ -97,7 +105,10 @@ async fn inspect(tx: &mut PgTransaction, name: &TableName) -> Result<Table> {
 
 fn refuse(row: &PgRow, table: &TableName) -> Result<(), TargetRefusal> {
     let table = table.clone();
-    match (row.get::<&str, _>("kind"), row.get::<&str, _>("persistence")) {
+    match (
+        row.get::<&str, _>("kind"),
+        row.get::<&str, _>("persistence"),
+    ) {
         ("f", _) => return Err(TargetRefusal::Foreign(table)),
         ("v", _) => return Err(TargetRefusal::NotATable(table, "view")),
         ("m", _) => return Err(TargetRefusal::NotATable(table, "materialized view")),
@@ -116,7 +127,11 @@ fn refuse(row: &PgRow, table: &TableName) -> Result<(), TargetRefusal> {
         return Err(TargetRefusal::RowSecurity(table));
     }
     if !row.get::<bool, _>("may_insert") {
-        return Err(TargetRefusal::Right { table, right: "INSERT", role: row.get("role") });
+        return Err(TargetRefusal::Right {
+            table,
+            right: "INSERT",
+            role: row.get("role"),
+        });
     }
     Ok(())
 }
@@ -129,7 +144,11 @@ fn column(row: &PgRow) -> Option<TableColumn> {
     }
     let kind: String = row.get("kind");
     let kind = kind.parse::<ColumnType>().map_err(|_| kind);
-    Some(TableColumn { name, kind, required: row.get("required") })
+    Some(TableColumn {
+        name,
+        kind,
+        required: row.get("required"),
+    })
 }
 
 /// Two processes may make the same table at once: `IF NOT EXISTS` alone may fail
@@ -137,11 +156,13 @@ fn column(row: &PgRow) -> Option<TableColumn> {
 pub(super) async fn create(pool: &PgPool, pipeline: &Pipeline) -> Result<()> {
     let mut tx = begin(pool).await?;
     let table = quoted(&pipeline.table);
-    sqlx::query("-- ledger::create_table\nSELECT pg_advisory_xact_lock(hashtext('arrivage ' || $1))")
-        .bind(&table)
-        .execute(&mut *tx)
-        .await
-        .map_err(classify::statement)?;
+    sqlx::query(
+        "-- ledger::create_table\nSELECT pg_advisory_xact_lock(hashtext('arrivage ' || $1))",
+    )
+    .bind(&table)
+    .execute(&mut *tx)
+    .await
+    .map_err(classify::statement)?;
     let exists: bool = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")
         .bind(&table)
         .fetch_one(&mut *tx)
@@ -179,7 +200,10 @@ fn definition(pipeline: &Pipeline, table: &str) -> Result<[String; 2]> {
         parts.push(format!("PRIMARY KEY ({})", key.join(", ")));
     }
     Ok([
-        format!("-- ledger::create_table\nCREATE TABLE {table} ({})", parts.join(", ")),
+        format!(
+            "-- ledger::create_table\nCREATE TABLE {table} ({})",
+            parts.join(", ")
+        ),
         format!("-- ledger::create_table\nCREATE INDEX ON {table} USING brin (_arrival_id)"),
     ])
 }

@@ -1,0 +1,148 @@
+use arrivage_model::{Column, ColumnSource, ColumnType, Pattern};
+use chrono::format::{Item, StrftimeItems};
+
+use crate::settings::{self, Format, Key, Origin, Reader, Typed};
+
+pub(super) fn column(
+    typed: &settings::Column,
+    format: Option<&Typed<Format>>,
+    patterns: Option<&[Pattern]>,
+    reader: &mut Reader<'_>,
+) -> Option<Column> {
+    let name = name(typed, reader);
+    let from = source(typed, format, patterns, reader);
+    let decimal = decimal(typed, reader);
+    check_format(typed, reader);
+    Some(Column {
+        name: name?,
+        kind: typed.r#type.get(),
+        from: from?,
+        format: typed.format.get(),
+        decimal: decimal?,
+        required: typed.required.get()?,
+        default: typed.default.get().map(|default| default.0),
+    })
+}
+
+fn name(typed: &settings::Column, reader: &mut Reader<'_>) -> Option<String> {
+    let name = typed.name.typed()?;
+    if name.is_empty() || name.len() > 63 || name.contains('\0') {
+        reader.complain(&name.place, "a column's name has 1 to 63 bytes");
+    }
+    if matches!(name.as_str(), "_arrival_id" | "_record") {
+        reader.complain(&name.place, "Arrivage fills this column itself");
+    }
+    Some(name.value.clone())
+}
+
+/// What `from` means depends on the format, and on what `match` captures.
+/// `Some(None)`: nothing was typed.
+fn source(
+    typed: &settings::Column,
+    format: Option<&Typed<Format>>,
+    patterns: Option<&[Pattern]>,
+    reader: &mut Reader<'_>,
+) -> Option<Option<ColumnSource>> {
+    let from = match &typed.from {
+        Key::Absent => return Some(None),
+        Key::Unusable => return None,
+        Key::Here(from) => from,
+    };
+    let format = &format?.value;
+    let source = match (&from.value, format) {
+        (Origin::Position(0), _) => Err("positions begin at 1".to_owned()),
+        (Origin::Position(_), Format::JsonLines(_)) => {
+            Err("JSON has no positions; give a name or a JSON pointer".to_owned())
+        }
+        (Origin::Position(position), Format::Csv(_)) => Ok(ColumnSource::Position(*position)),
+        (Origin::Text(text), _) if text.is_empty() => Err("it is empty".to_owned()),
+        (Origin::Text(text), _) if capture(text).is_some() => {
+            let name = capture(text)?;
+            captured(name, patterns?).map(|()| ColumnSource::Capture(name.to_owned()))
+        }
+        (Origin::Text(text), Format::JsonLines(_)) if text.starts_with('/') => pointer(text),
+        (Origin::Text(text), Format::Csv(csv)) if csv.header.get() == Some(false) => Err(format!(
+            "header = false leaves no header to find {text:?} in; give a position"
+        )),
+        (Origin::Text(text), _) => Ok(ColumnSource::Name(text.clone())),
+    };
+    reader.take(&from.place, source).map(Some)
+}
+
+/// `{day}` → `day`
+fn capture(text: &str) -> Option<&str> {
+    text.strip_prefix('{')?.strip_suffix('}')
+}
+
+fn captured(name: &str, patterns: &[Pattern]) -> Result<(), String> {
+    let without = |pattern: &&Pattern| !pattern.capture_names().iter().any(|known| known == name);
+    match patterns.iter().find(without) {
+        None => Ok(()),
+        Some(pattern) => Err(format!(
+            "every glob of match has to capture {{{name}}}, but {:?} does not",
+            pattern.as_str()
+        )),
+    }
+}
+
+fn pointer(text: &str) -> Result<ColumnSource, String> {
+    let mut escapes = text.split('~').skip(1);
+    if escapes.all(|rest| rest.starts_with(['0', '1'])) {
+        Ok(ColumnSource::Pointer(text.to_owned()))
+    } else {
+        Err("in a JSON pointer ~ is written ~0".to_owned())
+    }
+}
+
+fn decimal(typed: &settings::Column, reader: &mut Reader<'_>) -> Option<char> {
+    let decimal = typed.decimal.typed()?;
+    let mut chars = decimal.chars();
+    let (Some(mark), None) = (chars.next(), chars.next()) else {
+        reader.complain(&decimal.place, "a decimal mark is one character");
+        return None;
+    };
+    if mark.is_alphanumeric() || mark.is_whitespace() || matches!(mark, '+' | '-') {
+        reader.complain(&decimal.place, format!("{mark:?} cannot be a decimal mark"));
+    }
+    if let Some(kind) = typed.r#type.get()
+        && mark != '.'
+        && !has_fractions(kind)
+    {
+        reader.complain(&decimal.place, format!("{kind} has no decimal mark"));
+    }
+    Some(mark)
+}
+
+fn has_fractions(kind: ColumnType) -> bool {
+    use ColumnType::{DoublePrecision, Numeric, Real};
+    matches!(kind, Numeric(_) | Real | DoublePrecision)
+}
+
+fn check_format(typed: &settings::Column, reader: &mut Reader<'_>) {
+    let Some(format) = typed.format.typed() else {
+        return;
+    };
+    if let Some(kind) = typed.r#type.get()
+        && !is_of_time(kind)
+    {
+        reader.complain(
+            &format.place,
+            format!("only dates and times have a format, {kind} has none"),
+        );
+    }
+    let broken = StrftimeItems::new(format).any(|item| matches!(item, Item::Error));
+    let plain =
+        StrftimeItems::new(format).all(|item| matches!(item, Item::Literal(_) | Item::Space(_)));
+    if broken || plain {
+        let message = format!(
+            "{:?} is no format; write it as strftime does, such as \"%d/%m/%Y\"",
+            format.value
+        );
+        reader.complain(&format.place, message);
+    }
+}
+
+fn is_of_time(kind: ColumnType) -> bool {
+    use ColumnType::{Date, Time, Timestamp, TimestampTz};
+    matches!(kind, Date | Time | Timestamp | TimestampTz)
+}

@@ -1,0 +1,184 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use arrivage_model::{LOCAL_BUCKET, Location};
+use chrono::{DateTime, Utc};
+
+use super::paths;
+use super::rules::{at_least, name, unique};
+use crate::settings::{self, Key, List, Reader, Typed};
+
+/// Where notifications come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// An SQS queue.
+    Sqs(SqsSource),
+    /// A directory.
+    Folder(FolderSource),
+    /// What a bucket is found to hold.
+    Listing(ListingSource),
+}
+
+/// An SQS queue that S3, SNS or EventBridge writes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SqsSource {
+    /// In the ledger, in logs and in metrics.
+    pub(crate) name: String,
+    /// As SQS gives it.
+    pub(crate) queue_url: String,
+    /// Nothing: `$AWS_ENDPOINT_URL_SQS`, else the origin of the queue's URL.
+    pub(crate) endpoint: Option<String>,
+    /// Nothing: as the queue's host says, else the credential chain.
+    pub(crate) region: Option<String>,
+    /// What becomes of a message that nobody can read.
+    pub(crate) unreadable: Unreadable,
+}
+
+/// A directory in which files are dropped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FolderSource {
+    /// The bucket of its files' locations.
+    pub(crate) name: String,
+    /// Absolute.
+    pub(crate) path: PathBuf,
+    /// A file counts once its size and mtime stood still this long.
+    pub(crate) settle: Duration,
+}
+
+/// A bucket, or a prefix of it, that is listed now and then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ListingSource {
+    /// In the ledger, in logs and in metrics.
+    pub(crate) name: String,
+    /// The key is the prefix, and may be empty.
+    pub(crate) location: Location,
+    /// From the start of one listing to the next.
+    pub(crate) every: Duration,
+    /// Objects last modified before it are left alone.
+    pub(crate) since: Option<DateTime<Utc>>,
+}
+
+/// What becomes of a message that nobody can read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    /// Kept in the ledger and acknowledged.
+    Record,
+    /// Left to the dead-letter queue.
+    Leave,
+}
+
+impl Source {
+    /// Its name in the ledger, in logs and in metrics.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Sqs(source) => &source.name,
+            Self::Folder(source) => &source.name,
+            Self::Listing(source) => &source.name,
+        }
+    }
+}
+
+/// The sources, and the paths of the folders among them: these may be usable
+/// where a source of another kind is not.
+pub(super) fn sources(
+    typed: &List<settings::Source>,
+    folder: &str,
+    reader: &mut Reader<'_>,
+) -> (Option<Vec<Source>>, Option<BTreeMap<String, String>>) {
+    let mut sources = Vec::new();
+    let mut folders = Vec::new();
+    let mut names = BTreeMap::new();
+    let mut paths = BTreeMap::new();
+    for typed in typed {
+        let source = typed
+            .as_ref()
+            .and_then(|typed| source(typed, folder, reader));
+        if let (Some(source), Some(typed)) = (&source, typed) {
+            unique("name", source.name(), &typed.place, &mut names, reader);
+        }
+        match (&source, typed) {
+            (Some(Source::Folder(source)), Some(typed)) => {
+                let path = source.path.to_string_lossy().into_owned();
+                unique("path", &path, &typed.place, &mut paths, reader);
+                folders.push(Some((source.name.clone(), path)));
+            }
+            // A folder, or of an unknown kind.
+            (None, None) => folders.push(None),
+            (None, Some(typed)) if matches!(typed.value, settings::Source::Folder(_)) => {
+                folders.push(None);
+            }
+            _ => {}
+        }
+        sources.push(source);
+    }
+    (sources.into_iter().collect(), folders.into_iter().collect())
+}
+
+fn source(
+    typed: &Typed<settings::Source>,
+    folder: &str,
+    reader: &mut Reader<'_>,
+) -> Option<Source> {
+    match &typed.value {
+        settings::Source::Sqs(typed) => sqs_source(typed, reader).map(Source::Sqs),
+        settings::Source::Folder(typed) => folder_source(typed, folder, reader).map(Source::Folder),
+        settings::Source::Listing(typed) => listing_source(typed, reader).map(Source::Listing),
+    }
+}
+
+fn sqs_source(typed: &settings::Sqs, reader: &mut Reader<'_>) -> Option<SqsSource> {
+    let queue_url = typed.queue_url.get()?.0;
+    let queue = queue_url.rsplit('/').find(|part| !part.is_empty());
+    Some(SqsSource {
+        name: name_or(&typed.name, queue.unwrap_or_default(), reader)?,
+        endpoint: typed.endpoint.get().map(|url| url.0),
+        region: typed.region.get(),
+        unreadable: typed.unreadable.get()?,
+        queue_url,
+    })
+}
+
+fn folder_source(
+    typed: &settings::Folder,
+    folder: &str,
+    reader: &mut Reader<'_>,
+) -> Option<FolderSource> {
+    let path = typed.path.typed();
+    if let Some(path) = path
+        && path.is_empty()
+    {
+        reader.complain(&path.place, "it is empty");
+    }
+    let typed_name = typed.name.typed()?;
+    let name = name(typed_name, reader)?;
+    if name == LOCAL_BUCKET || name.contains('/') {
+        let message =
+            "a folder's name has no / and is not \"local\", which means the whole file system";
+        reader.complain(&typed_name.place, message);
+    }
+    Some(FolderSource {
+        name,
+        path: paths::absolute(folder, path?).into(),
+        settle: typed.settle.get()?,
+    })
+}
+
+fn listing_source(typed: &settings::Listing, reader: &mut Reader<'_>) -> Option<ListingSource> {
+    at_least(&typed.every, Duration::from_secs(1), "1s", reader);
+    let location = typed.url.get()?.0;
+    Some(ListingSource {
+        name: name_or(&typed.name, &location.to_string(), reader)?,
+        location,
+        every: typed.every.get()?,
+        since: typed.since.get().map(|since| since.0),
+    })
+}
+
+/// A name that was typed, else this one.
+fn name_or(typed: &Key<String>, default: &str, reader: &mut Reader<'_>) -> Option<String> {
+    match typed.typed() {
+        Some(typed) => name(typed, reader),
+        None => Some(default.to_owned()),
+    }
+}

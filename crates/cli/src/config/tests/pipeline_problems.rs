@@ -1,0 +1,204 @@
+//! Every kind of complaint about pipelines, with its whole text.
+
+use super::problems::{check_pipeline, check_section};
+
+/// The same for its only column; `text` begins in line 8.
+fn check_column(text: &str, expect: &[&str]) {
+    check_pipeline(&format!("[[pipeline.column]]\nname = 'c'\n{text}"), expect);
+}
+
+#[test]
+fn pipelines_are_told_apart_and_match_something() {
+    let check_match = |globs: &str, expect: &str| {
+        let text = format!("name = 'p'\ntable = 't'\nmatch = {globs}");
+        check_section(
+            "[[pipeline]]",
+            &text,
+            &[&format!("5: pipeline.p.match{expect}")],
+        );
+    };
+    check_match("[]", ": it is empty, so no object would match");
+    check_match("['*', 'a{b']", "[1]: no glob: '{' is never closed");
+    check_match("['s3://b/[a']", "[0]: no glob: '[' is never closed");
+    check_match(
+        "['{a b}']",
+        "[0]: no glob: {a b} is no capture: a capture is one word, used once",
+    );
+    check_match("['']", "[0]: no glob: it is empty");
+    check_match(
+        "['https://b/*']",
+        "[0]: no store has the scheme \"https\"; write s3://bucket/glob, or a path",
+    );
+    check_section(
+        "[[pipeline]]",
+        "name = ''\nmatch = ['*']\ntable = 'a.b.c'",
+        &[
+            "3: pipeline.\"\".name: a name has 1 to 128 bytes and no control characters",
+            "5: pipeline.\"\".table: \"a.b.c\" names no table; write table, or schema.table, each of at most 63 bytes",
+        ],
+    );
+    check_pipeline(
+        "[[pipeline]]\nname = 'p'\nmatch = ['*']\ntable = 't'",
+        &["6: pipeline.p: line 2 has the same name, \"p\""],
+    );
+}
+
+#[test]
+fn modes_have_the_key_they_need() {
+    check_pipeline(
+        "key = ['a']",
+        &["6: pipeline.p.key: only mode = \"upsert\" has a key"],
+    );
+    check_pipeline(
+        "mode = 'upsert'",
+        &["2: pipeline.p.key: missing; upsert needs the columns that are unique together"],
+    );
+    check_pipeline(
+        "mode = 'upsert'\nkey = []",
+        &["7: pipeline.p.key: it is empty; name the columns that are unique together"],
+    );
+    check_pipeline(
+        "mode = 'upsert'\nkey = ['a', 'a']",
+        &["7: pipeline.p.key[1]: line 7 has the same column, \"a\""],
+    );
+    check_pipeline(
+        "mode = 'upsert'\nkey = 'a'",
+        &["7: pipeline.p.key: expected a list, found a string"],
+    );
+}
+
+#[test]
+fn a_table_is_made_of_declared_columns() {
+    check_pipeline(
+        "create_table = true",
+        &[
+            "2: pipeline.p.column: create_table = true needs every column declared, each with its type",
+        ],
+    );
+    check_pipeline(
+        "create_table = true\n[[pipeline.column]]\nname = 'a'\n[[pipeline.column]]\nname = 'b'\ntype = 'text'",
+        &[
+            "7: pipeline.p.column[0].type: missing; create_table = true needs the type of every column",
+        ],
+    );
+    check_pipeline(
+        "create_table = true\nmode = 'upsert'\nkey = ['id']\n[[pipeline.column]]\nname = 'a'\ntype = 'text'",
+        &["2: pipeline.p.key: create_table = true needs a [[pipeline.column]] named \"id\""],
+    );
+}
+
+#[test]
+fn formats_are_those_that_are_built() {
+    let check_format = |text: &str, expect: &str| {
+        check_pipeline(
+            &format!("[pipeline.format]\n{text}"),
+            &[&format!("7: pipeline.p.format.{expect}")],
+        );
+    };
+    check_format(
+        "kind = 'parquet'",
+        "kind: unknown kind \"parquet\"; the kinds are csv, json-lines",
+    );
+    check_format(
+        "compression = 'xz'",
+        "compression: unknown compression \"xz\"; the compressions are auto, none, gzip, zstd",
+    );
+    check_format(
+        "encoding = 'windows-1252'",
+        "encoding: unknown encoding \"windows-1252\"; only utf-8 is read yet",
+    );
+    check_format(
+        "ragged = 'cut'",
+        "ragged: unknown value \"cut\"; the values are reject, pad",
+    );
+    check_format(
+        "delimiter = 'auto'",
+        "delimiter: expected one ASCII character, such as \",\" or \"\\t\", found \"auto\"",
+    );
+    check_format(
+        "delimiter = ''",
+        "delimiter: it is empty; fields need something between them",
+    );
+    check_format("quote = ','", "quote: the delimiter is the same character");
+    check_format(
+        "escape = ','",
+        "escape: the delimiter is the same character",
+    );
+    check_format("comment = '\"'", "comment: the quote is the same character");
+    check_format(
+        "escape = '\\'\nquote = ''",
+        "escape: without a quote there is nothing to escape",
+    );
+}
+
+#[test]
+fn columns_come_from_somewhere() {
+    check_column(
+        "from = 1.5",
+        &[
+            "8: pipeline.p.column[0].from: expected a string or a position, found a number with a fraction",
+        ],
+    );
+    check_column(
+        "default = []",
+        &["8: pipeline.p.column[0].default: expected a string, found a list"],
+    );
+    let check_one = |text: &str, expect: &str| {
+        check_column(text, &[&format!("8: pipeline.p.column[0].{expect}")]);
+    };
+    check_one("from = 0", "from: positions begin at 1");
+    check_one("from = ''", "from: it is empty");
+    check_one(
+        "from = '{day}'",
+        "from: every glob of match has to capture {day}, but \"s3://b/**\" does not",
+    );
+    check_one("type = 'geometry'", "type: unknown type \"geometry\"");
+    check_one(
+        "decimal = 'comma'",
+        "decimal: a decimal mark is one character",
+    );
+    check_one("decimal = '1'", "decimal: '1' cannot be a decimal mark");
+    check_one(
+        "decimal = ','\ntype = 'int'",
+        "decimal: integer has no decimal mark",
+    );
+    check_one(
+        "format = 'DD/MM/YYYY'",
+        "format: \"DD/MM/YYYY\" is no format; write it as strftime does, such as \"%d/%m/%Y\"",
+    );
+    check_one(
+        "format = '%Q'",
+        "format: \"%Q\" is no format; write it as strftime does, such as \"%d/%m/%Y\"",
+    );
+    check_one(
+        "format = '%d'\ntype = 'text'",
+        "format: only dates and times have a format, text has none",
+    );
+    check_pipeline(
+        "[[pipeline.column]]\nname = '_record'",
+        &["7: pipeline.p.column[0].name: Arrivage fills this column itself"],
+    );
+    check_pipeline(
+        "[[pipeline.column]]\nname = ''",
+        &["7: pipeline.p.column[0].name: a column's name has 1 to 63 bytes"],
+    );
+    check_column(
+        "[[pipeline.column]]\nname = 'c'",
+        &["8: pipeline.p.column[1]: line 6 has the same name, \"c\""],
+    );
+    let column = "[[pipeline.column]]\nname = 'c'\nfrom =";
+    check_pipeline(
+        &format!("format.header = false\n{column} 'c'"),
+        &[
+            "9: pipeline.p.column[0].from: header = false leaves no header to find \"c\" in; give a position",
+        ],
+    );
+    check_pipeline(
+        &format!("format.kind = 'json-lines'\n{column} 1"),
+        &["9: pipeline.p.column[0].from: JSON has no positions; give a name or a JSON pointer"],
+    );
+    check_pipeline(
+        &format!("format.kind = 'json-lines'\n{column} '/a~b'"),
+        &["9: pipeline.p.column[0].from: in a JSON pointer ~ is written ~0"],
+    );
+}

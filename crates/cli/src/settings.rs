@@ -1,0 +1,276 @@
+//! The configuration file as it is typed: every key, its type, its default and
+//! what it does, declared once. Reading, the complaints about unknown keys and
+//! the JSON Schema (`docs/arrivage.schema.json`) come from these declarations;
+//! what the values mean together is for [`crate::config`].
+
+#[macro_use]
+mod declare;
+mod quantity;
+mod reader;
+mod schema;
+mod table;
+mod value;
+mod variables;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use arrivage_model::{ColumnType, Compression, Ragged, TableName};
+use serde_json::{Value, json};
+use toml::de::DeValue;
+
+pub(crate) use self::quantity::Size;
+use self::reader::Shape;
+pub(crate) use self::reader::{Place, Problem, Reader, Typed};
+use self::schema::TableSchema;
+use self::table::{Field, Keys, Table};
+pub(crate) use self::table::{Key, List};
+pub(crate) use self::value::{Byte, HttpUrl, Mode, Moment, Origin, S3Url, Scalar, Secret, Utf8};
+use self::value::{word, words_schema};
+use crate::config::{Pooler, Unreadable};
+
+tables! {
+    /// The file.
+    struct Settings {
+        /// The database that holds the ledger and the tables to load.
+        database: Database,
+        /// How S3 is reached. Without it: the usual AWS credential chain, region and endpoint.
+        s3: S3 = {},
+        /// How HTTP is served.
+        http: Http = {},
+        /// How arrivals are loaded.
+        processor: Processor = {},
+        /// Where notifications come from.
+        source: List<Source> = [],
+        /// What is loaded where; the first pipeline that matches takes the object.
+        pipeline: List<Pipeline> = [],
+    }
+
+    /// `[database]`
+    struct Database {
+        /// `postgres://…`, or `sqlite://` and a path, which is relative to this file.
+        url: Secret,
+        /// `transaction` behind PgBouncer in transaction mode.
+        pooler: Pooler = "none",
+    }
+
+    /// `[s3]`
+    struct S3 {
+        /// Of MinIO, LocalStack, SeaweedFS, Ceph, RustFS…; otherwise AWS's own.
+        endpoint: Option<HttpUrl>,
+        /// Whether the bucket stands in the path instead of the host's name.
+        path_style: bool = false,
+        /// Otherwise the one of the AWS configuration.
+        region: Option<String>,
+    }
+
+    /// `[http]`
+    struct Http {
+        /// Address and port. Beyond loopback a token is needed.
+        listen: SocketAddr = "127.0.0.1:8080",
+        /// What clients show as `Authorization: Bearer …`; empty: none.
+        token: Secret = "",
+    }
+
+    /// `[processor]`
+    struct Processor {
+        /// Arrivals loaded at the same time.
+        workers: u32 = 2,
+        /// COPY connections for one arrival.
+        connections: u32 = 2,
+        /// Ceiling of the process's resident size; buffers share what code and SDK leave.
+        memory: Size = "64MiB",
+        /// How long a claim stands without being renewed; at least 3s, with SQLite 10s.
+        lease: Duration = "60s",
+        /// Without progress for this long, an arrival is let go.
+        stall: Duration = "10m",
+        /// Between two looks for work.
+        poll: Duration = "1s",
+        /// The time from SIGTERM to the end.
+        drain: Duration = "25s",
+        /// Consecutive claims without progress before an arrival fails.
+        max_attempts: u32 = 5,
+    }
+
+    /// S3→SQS, S3→SNS→SQS, or EventBridge→SQS.
+    struct Sqs {
+        /// Otherwise the queue's own.
+        name: Option<String>,
+        /// As SQS gives it.
+        queue_url: HttpUrl,
+        /// Otherwise `$AWS_ENDPOINT_URL_SQS`, else the origin of `queue_url`.
+        endpoint: Option<HttpUrl>,
+        /// Otherwise the one in the host of `queue_url`, else that of the AWS configuration.
+        region: Option<String>,
+        /// What becomes of a message that nobody can read: `record` keeps it in the ledger, `leave` leaves it to the dead-letter queue.
+        unreadable: Unreadable = "record",
+    }
+
+    /// A gateway share, or a local drop folder.
+    struct Folder {
+        /// It stands for the folder in the ledger, so keep it when the folder moves.
+        name: String,
+        /// The folder, relative to this file.
+        path: String,
+        /// A file counts once its size and its time of change stood still this long.
+        settle: Duration = "2s",
+    }
+
+    /// Lists a bucket, or a prefix of it, to find what no notification told of.
+    struct Listing {
+        /// Otherwise its `url`.
+        name: Option<String>,
+        /// `s3://bucket/prefix`
+        url: S3Url,
+        /// From the start of one listing to the next.
+        every: Duration = "15m",
+        /// Older objects are not ours: a date or a time by RFC 3339, compared with last_modified.
+        since: Option<Moment>,
+    }
+
+    /// `[[pipeline]]`
+    struct Pipeline {
+        /// Its name in the ledger, in logs and in metrics.
+        name: String,
+        /// Globs over URLs, or over paths relative to this file: `*` within a segment, `**` across, `{a,b}` one of these, `{name}` captures.
+        r#match: List<String>,
+        /// The table to load, with or without its schema.
+        table: TableName,
+        /// `append` adds the rows of each new content; `upsert` replaces rows by `key`.
+        mode: Mode = "append",
+        /// For `upsert`: columns that are unique together.
+        key: Option<List<String>>,
+        /// Makes the table where it is missing; every column is then declared with its type.
+        create_table: bool = false,
+        /// Otherwise the processor's.
+        max_attempts: Option<u32>,
+        /// How the files are written.
+        format: Format = {},
+        /// Columns as they are to be loaded; otherwise the table's own, matched by header.
+        column: List<Column> = [],
+        /// How many rejects an arrival may have before it fails.
+        rejects: Rejects = {},
+    }
+
+    /// What every format has.
+    struct AnyFormat {
+        /// `auto`: as the first bytes say, never the name.
+        compression: Compression = "auto",
+        /// Of the texts.
+        encoding: Utf8 = "utf-8",
+        /// A longer record is a reject.
+        max_record: Size = "1MiB",
+        /// Decompressed to compressed bytes, judged after 64 MiB.
+        max_expansion: u64 = 1000,
+    }
+
+    /// Separated values, by RFC 4180.
+    struct Csv {
+        ..any: AnyFormat,
+        /// Between two fields.
+        delimiter: Byte = ",",
+        /// Around fields with delimiters or line ends; empty: quotes are text.
+        quote: Byte = "\"",
+        /// Before a quote in a quoted field; otherwise the quote itself.
+        escape: Option<Byte>,
+        /// Whether the first record names the columns; otherwise they go by position.
+        header: bool = true,
+        /// Physical lines before the first record.
+        skip_lines: u64 = 0,
+        /// Lines that start with it are skipped.
+        comment: Option<Byte>,
+        /// Whether blanks around unquoted values are left out.
+        trim: bool = false,
+        /// Unquoted words that mean NULL.
+        null: List<String> = [""],
+        /// What becomes of a record with too few fields: `pad` fills up with NULL. Too many are always a reject.
+        ragged: Ragged = "reject",
+    }
+
+    /// One JSON object a line.
+    struct JsonLines {
+        ..any: AnyFormat,
+    }
+
+    /// `[[pipeline.column]]`
+    struct Column {
+        /// In the table.
+        name: String,
+        /// PostgreSQL's name of it; otherwise the table's.
+        r#type: Option<ColumnType>,
+        /// A header, a position (1 is the first), a JSON pointer (`/a/b`) or a capture of `match` (`{name}`); otherwise the column's own name.
+        from: Option<Origin>,
+        /// How dates and times are written (strftime); otherwise ISO 8601.
+        format: Option<String>,
+        /// The decimal mark.
+        decimal: String = ".",
+        /// Whether NULL is a reject.
+        required: bool = false,
+        /// What stands for NULL, as the file would write it.
+        default: Option<Scalar>,
+    }
+
+    /// `[pipeline.rejects]`
+    struct Rejects {
+        /// At most so many.
+        max_rows: u64 = 1000,
+        /// At most this part of the records, from 0 to 1.
+        max_ratio: Option<f64>,
+    }
+}
+
+kinds! {
+    /// `[[source]]`
+    enum Source {
+        Sqs = "sqs",
+        Folder = "folder",
+        Listing = "listing",
+    }
+
+    /// `[pipeline.format]`
+    enum Format = "csv" {
+        Csv = "csv",
+        JsonLines = "json-lines",
+    }
+}
+
+words! {
+    Pooler, "pooler" { "none" => Self::None, "transaction" => Self::Transaction, }
+    Unreadable, "value" { "record" => Self::Record, "leave" => Self::Leave, }
+    Mode, "mode" { "append" => Self::Append, "upsert" => Self::Upsert, }
+    Compression, "compression" {
+        "auto" => Self::Auto,
+        "none" => Self::None,
+        "gzip" => Self::Gzip,
+        "zstd" => Self::Zstd,
+    }
+    Ragged, "value" { "reject" => Self::Reject, "pad" => Self::Pad, }
+}
+
+/// The JSON Schema of the file, for editors; `docs/arrivage.schema.json` is it.
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the test below writes it to the docs")
+)]
+pub(crate) fn schema() -> Value {
+    let mut schema = Settings::schema();
+    schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+    schema["title"] = json!("The configuration of Arrivage");
+    schema
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    #[test]
+    fn the_schema_in_the_docs_is_current() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/arrivage.schema.json");
+        let expect = format!("{:#}\n", super::schema());
+        let found = std::fs::read_to_string(&path).unwrap_or_default();
+        if found != expect {
+            std::fs::write(&path, expect).expect("docs can be written");
+            panic!("docs/arrivage.schema.json was out of date; it has been written anew");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+use arrivage_model::{ArrivalId, State};
+use chrono::{DateTime, Datelike, SecondsFormat, Utc};
+use sqlx::{Row, SqliteConnection};
+
+use super::database::Database;
+use super::{classify, history};
+use crate::again::{Again, again};
+use crate::{FoundBy, Registered, Registration, Result};
+
+pub(super) async fn register(
+    database: &Database,
+    found: &[Registration],
+) -> Result<Vec<Registered>> {
+    if found.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut writing = database.write().await?;
+    let mut answers = Vec::with_capacity(found.len());
+    for registration in found {
+        let answer = match insert(writing.connection(), registration).await? {
+            Some(id) => Registered::New(id),
+            None => notify_again(writing.connection(), registration).await?,
+        };
+        answers.push(answer);
+    }
+    writing.commit().await?;
+    Ok(answers)
+}
+
+/// Inserts what is new; nothing where it was known.
+async fn insert(
+    connection: &mut SqliteConnection,
+    found: &Registration,
+) -> Result<Option<ArrivalId>> {
+    let object = &found.object;
+    let id: Option<i64> = sqlx::query_scalar(
+        "-- ledger::register
+        INSERT INTO arrivage_arrival (pipeline, store, bucket, key, etag,
+          version_id, size, last_modified, sequencer, last_message)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+        ON CONFLICT (pipeline, store, bucket, key, etag) DO NOTHING
+        RETURNING id",
+    )
+    .bind(&found.pipeline)
+    .bind(object.location.store.as_str())
+    .bind(&object.location.bucket)
+    .bind(&object.location.key)
+    .bind(object.etag.as_str())
+    .bind(object.version_id.as_ref().map(|version| version.as_str()))
+    .bind(object.size.and_then(|size| i64::try_from(size).ok()))
+    .bind(object.last_modified.and_then(moment))
+    .bind(object.sequencer.as_deref())
+    .bind(message(&found.found_by))
+    .fetch_optional(connection)
+    .await
+    .map_err(classify::statement)?;
+    Ok(id.map(ArrivalId))
+}
+
+/// What a registration of a known identity does.
+async fn notify_again(
+    connection: &mut SqliteConnection,
+    found: &Registration,
+) -> Result<Registered> {
+    let object = &found.object;
+    let row = sqlx::query(
+        "-- ledger::notify_again
+        SELECT a.id, a.state, a.last_message, EXISTS (
+            SELECT 1 FROM arrivage_arrival b
+            WHERE b.pipeline = a.pipeline AND b.store = a.store AND b.bucket = a.bucket
+              AND b.key = a.key AND b.state = 'loaded'
+              AND (b.finished_at, b.id) > (a.finished_at, a.id)) AS overtaken
+        FROM arrivage_arrival a
+        WHERE a.pipeline = ?1 AND a.store = ?2 AND a.bucket = ?3 AND a.key = ?4 AND a.etag = ?5",
+    )
+    .bind(&found.pipeline)
+    .bind(object.location.store.as_str())
+    .bind(&object.location.bucket)
+    .bind(&object.location.key)
+    .bind(object.etag.as_str())
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(classify::statement)?;
+    let id = ArrivalId(row.get("id"));
+    let state = history::state(&row)?;
+    let last_message: Option<&str> = row.get("last_message");
+    let what = again(state, last_message, &found.found_by);
+    let version = object.version_id.as_ref().map(|version| version.as_str());
+    count(connection, id, &found.found_by, version).await?;
+    if what == Again::Requeue {
+        requeue(connection, id).await?;
+        return Ok(Registered::Requeued(id));
+    }
+    Ok(match state {
+        State::Loaded if row.get("overtaken") => Registered::LoadedBefore(id),
+        state => Registered::Known(id, state),
+    })
+}
+
+/// Counts a notification, and fills in the version that it brings.
+async fn count(
+    connection: &mut SqliteConnection,
+    id: ArrivalId,
+    found_by: &FoundBy,
+    version: Option<&str>,
+) -> Result<()> {
+    let message = message(found_by);
+    if message.is_none() && version.is_none() {
+        return Ok(());
+    }
+    sqlx::query(
+        "-- ledger::count
+        UPDATE arrivage_arrival SET
+          duplicate_notifications = duplicate_notifications + (?2 IS NOT NULL),
+          last_message = coalesce(?2, last_message),
+          version_id = coalesce(version_id, ?3)
+        WHERE id = ?1",
+    )
+    .bind(id.0)
+    .bind(message)
+    .bind(version)
+    .execute(connection)
+    .await
+    .map_err(classify::statement)?;
+    Ok(())
+}
+
+async fn requeue(connection: &mut SqliteConnection, id: ArrivalId) -> Result<()> {
+    sqlx::query(
+        "-- ledger::requeue
+        UPDATE arrivage_arrival SET
+          state = 'waiting', fence = fence + 1, barren = 0, lease_id = NULL,
+          due_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'),
+          error_code = NULL, error = NULL, finished_at = NULL
+        WHERE id = ?1",
+    )
+    .bind(id.0)
+    .execute(connection)
+    .await
+    .map_err(classify::statement)?;
+    Ok(())
+}
+
+fn message(found_by: &FoundBy) -> Option<&str> {
+    match found_by {
+        FoundBy::Message(id) => Some(id),
+        FoundBy::Listing | FoundBy::Person => None,
+    }
+}
+
+/// A store's time as the ledger keeps it; nothing beyond the years that text
+/// holds in four digits.
+fn moment(time: DateTime<Utc>) -> Option<String> {
+    let fits = (0..=9999).contains(&time.year());
+    fits.then(|| time.to_rfc3339_opts(SecondsFormat::Micros, true))
+}

@@ -1,0 +1,231 @@
+use std::time::Duration;
+
+use arrivage_model::{ErrorCode, Failure, Fence, Lease, State, Table};
+use sqlx::sqlite::SqliteQueryResult;
+use sqlx::{AssertSqlSafe, Row, SqliteConnection};
+
+use super::database::Database;
+use super::{classify, from_now, history, target};
+use crate::{LedgerError, Result, Standing};
+
+/// A statement that moves the arrival on is the lease's own, or nobody's.
+fn held(result: &SqliteQueryResult) -> Result<()> {
+    if result.rows_affected() == 1 { Ok(()) } else { Err(LedgerError::Fenced) }
+}
+
+pub(super) async fn renew(keeper: &Database, lease: &Lease, length: Duration) -> Result<()> {
+    let mut writing = keeper.write().await?;
+    let result = sqlx::query(
+        "-- ledger::renew
+        UPDATE arrivage_arrival SET lease_until = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?4)
+        WHERE id = ?1 AND fence = ?2 AND lease_id = ?3 AND state = 'loading'",
+    )
+    .bind(lease.arrival.0)
+    .bind(lease.fence.0)
+    .bind(lease.id.to_string())
+    .bind(from_now(length))
+    .execute(writing.connection())
+    .await
+    .map_err(classify::statement)?;
+    held(&result)?;
+    writing.commit().await
+}
+
+pub(super) async fn restart(database: &Database, lease: &Lease, table: &Table) -> Result<Lease> {
+    let mut writing = database.write().await?;
+    let fence: Option<i64> = sqlx::query_scalar(
+        "-- ledger::restart
+        UPDATE arrivage_arrival SET fence = fence + 1, restart = 0
+        WHERE id = ?1 AND fence = ?2 AND lease_id = ?3 AND state = 'loading'
+        RETURNING fence",
+    )
+    .bind(lease.arrival.0)
+    .bind(lease.fence.0)
+    .bind(lease.id.to_string())
+    .fetch_optional(writing.connection())
+    .await
+    .map_err(classify::statement)?;
+    let fence = fence.ok_or(LedgerError::Fenced)?;
+    forget_progress(writing.connection(), lease).await?;
+    remove(writing.connection(), lease, table).await?;
+    writing.commit().await?;
+    Ok(Lease { fence: Fence(fence), ..*lease })
+}
+
+/// Puts the checkpoint of an arrival whose lease was compared back to its start.
+async fn forget_progress(connection: &mut SqliteConnection, lease: &Lease) -> Result<()> {
+    sqlx::query(
+        "-- ledger::forget_progress
+        UPDATE arrivage_arrival SET
+          reading = NULL, checkpoint_records = 0, checkpoint_offset = 0, checkpoint_state = NULL,
+          bytes_read = 0, records_loaded = 0, records_rejected = 0
+        WHERE id = ?1",
+    )
+    .bind(lease.arrival.0)
+    .execute(connection)
+    .await
+    .map_err(classify::statement)?;
+    Ok(())
+}
+
+/// Takes an arrival's rejects out, and its rows where the table can tell them.
+async fn remove(connection: &mut SqliteConnection, lease: &Lease, table: &Table) -> Result<()> {
+    sqlx::query("-- ledger::remove_rejects\nDELETE FROM arrivage_reject WHERE arrival_id = ?1")
+        .bind(lease.arrival.0)
+        .execute(&mut *connection)
+        .await
+        .map_err(classify::statement)?;
+    if table.has_arrival_id {
+        let name = target::quote(&table.name.name);
+        let sql = format!("-- ledger::remove_rows\nDELETE FROM {name} WHERE _arrival_id = ?1");
+        sqlx::query(AssertSqlSafe(sql))
+            .bind(lease.arrival.0)
+            .execute(connection)
+            .await
+            .map_err(|error| classify::drifted(error, &table.name))?;
+    }
+    Ok(())
+}
+
+/// Takes the write lock first: while the transaction in doubt is not over, nobody
+/// knows.
+pub(super) async fn standing(database: &Database, lease: &Lease) -> Result<Standing> {
+    let mut writing = database.write().await?;
+    let row = sqlx::query(
+        "-- ledger::standing
+        SELECT fence = ?2 AND lease_id IS ?3 AS held, state, checkpoint_records, checkpoint_offset
+        FROM arrivage_arrival WHERE id = ?1",
+    )
+    .bind(lease.arrival.0)
+    .bind(lease.fence.0)
+    .bind(lease.id.to_string())
+    .fetch_optional(writing.connection())
+    .await
+    .map_err(classify::statement)?;
+    writing.roll_back().await;
+    let row = row.ok_or(LedgerError::Fenced)?;
+    let unsigned = |column: &str| u64::try_from(row.get::<i64, _>(column)).unwrap_or_default();
+    Ok(Standing {
+        held: row.get("held"),
+        state: history::state(&row)?,
+        records: unsigned("checkpoint_records"),
+        offset: unsigned("checkpoint_offset"),
+    })
+}
+
+pub(super) async fn give_back(
+    database: &Database,
+    lease: &Lease,
+    delay: Duration,
+    why: Option<&Failure>,
+) -> Result<()> {
+    let mut writing = database.write().await?;
+    let result = sqlx::query(
+        "-- ledger::give_back
+        UPDATE arrivage_arrival SET
+          state = 'waiting', lease_id = NULL, lease_until = NULL, barren = max(barren - 1, 0),
+          due_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?4), error = coalesce(?5, error)
+        WHERE id = ?1 AND fence = ?2 AND lease_id = ?3 AND state = 'loading'",
+    )
+    .bind(lease.arrival.0)
+    .bind(lease.fence.0)
+    .bind(lease.id.to_string())
+    .bind(from_now(delay))
+    .bind(why.map(|failure| failure.message.as_str()))
+    .execute(writing.connection())
+    .await
+    .map_err(classify::statement)?;
+    held(&result)?;
+    writing.commit().await
+}
+
+pub(super) async fn retry_later(
+    database: &Database,
+    lease: &Lease,
+    delay: Duration,
+    why: &Failure,
+) -> Result<State> {
+    let mut writing = database.write().await?;
+    let used_up: bool = sqlx::query_scalar(
+        "-- ledger::used_up
+        SELECT EXISTS (
+          SELECT 1 FROM arrivage_arrival a JOIN arrivage_pipeline p ON p.name = a.pipeline
+          WHERE a.id = ?1 AND a.barren >= p.max_attempts)",
+    )
+    .bind(lease.arrival.0)
+    .fetch_one(writing.connection())
+    .await
+    .map_err(classify::statement)?;
+    if used_up {
+        let code = Some(ErrorCode::AttemptsUsedUp);
+        let why = Failure { code, message: why.message.clone() };
+        rest(writing.connection(), lease, State::Failed, &why).await?;
+        writing.commit().await?;
+        return Ok(State::Failed);
+    }
+    let result = sqlx::query(
+        "-- ledger::retry_later
+        UPDATE arrivage_arrival SET
+          state = 'waiting', lease_id = NULL, lease_until = NULL,
+          due_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?4), error_code = ?5, error = ?6
+        WHERE id = ?1 AND fence = ?2 AND lease_id = ?3 AND state = 'loading'",
+    )
+    .bind(lease.arrival.0)
+    .bind(lease.fence.0)
+    .bind(lease.id.to_string())
+    .bind(from_now(delay))
+    .bind(why.code.map(ErrorCode::as_str))
+    .bind(&why.message)
+    .execute(writing.connection())
+    .await
+    .map_err(classify::statement)?;
+    held(&result)?;
+    writing.commit().await?;
+    Ok(State::Waiting)
+}
+
+pub(super) async fn fail(database: &Database, lease: &Lease, why: &Failure) -> Result<()> {
+    let mut writing = database.write().await?;
+    rest(writing.connection(), lease, State::Failed, why).await?;
+    writing.commit().await
+}
+
+pub(super) async fn supersede(
+    database: &Database,
+    lease: &Lease,
+    table: Option<&Table>,
+    why: &Failure,
+) -> Result<()> {
+    let mut writing = database.write().await?;
+    rest(writing.connection(), lease, State::Superseded, why).await?;
+    if let Some(table) = table.filter(|table| table.has_arrival_id) {
+        forget_progress(writing.connection(), lease).await?;
+        remove(writing.connection(), lease, table).await?;
+    }
+    writing.commit().await
+}
+
+async fn rest(
+    connection: &mut SqliteConnection,
+    lease: &Lease,
+    state: State,
+    why: &Failure,
+) -> Result<()> {
+    let result = sqlx::query(
+        "-- ledger::rest
+        UPDATE arrivage_arrival SET
+          state = ?4, error_code = ?5, error = ?6, lease_id = NULL, lease_until = NULL,
+          finished_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+        WHERE id = ?1 AND fence = ?2 AND lease_id = ?3 AND state = 'loading'",
+    )
+    .bind(lease.arrival.0)
+    .bind(lease.fence.0)
+    .bind(lease.id.to_string())
+    .bind(state.as_str())
+    .bind(why.code.map(ErrorCode::as_str))
+    .bind(&why.message)
+    .execute(connection)
+    .await
+    .map_err(classify::statement)?;
+    held(&result)
+}

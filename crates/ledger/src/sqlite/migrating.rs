@@ -1,0 +1,76 @@
+use std::time::{Duration, Instant};
+
+use sqlx::AssertSqlSafe;
+use sqlx::migrate::{MigrateError, Migrator};
+
+use super::classify;
+use super::database::Database;
+use crate::{LedgerError, Result};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// Where sqlx keeps which migrations ran.
+const TABLE: &str = "arrivage_migration";
+
+/// How long to wait for the others while the file becomes a WAL.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// All of it is one transaction under the write lock, so that of two at once the
+/// second finds nothing left to do.
+pub(super) async fn migrate(database: &Database) -> Result<()> {
+    if check_version(database).await.is_ok() {
+        return Ok(());
+    }
+    write_ahead(database).await?;
+    let mut writing = database.write().await?;
+    let mut migrator = Migrator::with_migrations(MIGRATIONS.iter().cloned().collect());
+    migrator.set_locking(false).set_ignore_missing(true);
+    migrator.dangerous_set_table_name(TABLE);
+    let migrated = migrator.run_direct(None, writing.connection(), false).await;
+    migrated.map_err(|error| match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+            classify::statement(error)
+        }
+        other => LedgerError::Version(format!("the ledger cannot be upgraded: {other}")),
+    })?;
+    writing.commit().await
+}
+
+/// The file remembers this. Changing it needs the whole file for a moment, and
+/// SQLite's own patience does not count there.
+async fn write_ahead(database: &Database) -> Result<()> {
+    let started = Instant::now();
+    loop {
+        let mode = sqlx::query_scalar::<_, String>("-- ledger::write_ahead\nPRAGMA journal_mode = WAL")
+            .fetch_one(database.reading())
+            .await
+            .map_err(classify::statement);
+        match mode {
+            Ok(_) => return Ok(()),
+            Err(LedgerError::Away(_)) if started.elapsed() < PATIENCE => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+pub(super) async fn check_version(database: &Database) -> Result<()> {
+    let wanted = MIGRATIONS.iter().map(|migration| migration.version).max();
+    let sql = format!("-- ledger::check_version\nSELECT max(version) FROM {TABLE} WHERE success");
+    let found: Option<i64> = sqlx::query_scalar(AssertSqlSafe(sql))
+        .fetch_one(database.reading())
+        .await
+        .map_err(classify::statement)?;
+    if found < wanted {
+        let message = "the ledger is older than this program; run `arrivage migrate`";
+        return Err(LedgerError::Version(message.to_owned()));
+    }
+    Ok(())
+}
+
+/// A file that cannot be written, or a writer that never ends, does not answer.
+pub(super) async fn ping(database: &Database) -> Result<()> {
+    database.write().await?.roll_back().await;
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! The ledger in SQLite: the embedded default, for one machine.
+//!
+//! SQLite takes one writer at a time, so every writing transaction takes the
+//! write lock as it begins, and the writers of one process queue for it in order.
+//! Times are text in UTC with milliseconds, always the database's clock.
+
+mod chunk;
+mod claiming;
+mod classify;
+mod database;
+mod history;
+mod insert;
+mod intake;
+mod kept;
+mod leasing;
+mod migrating;
+mod pipelines;
+mod replaying;
+mod target;
+
+use std::time::Duration;
+
+use arrivage_model::{Arrival, ArrivalId, Failure, Lease, Pipeline, State, Table, TableName};
+use async_trait::async_trait;
+
+use crate::{
+    Backlog, ChunkTransaction, Claim, Declared, Destination, Filter, Ignored, Ledger, Registered,
+    Registration, RejectedRecord, Replay, Replayed, Result, Scope, Standing, Unreadable,
+};
+use database::Database;
+
+/// The ledger in an SQLite file.
+pub struct SqliteLedger {
+    database: Database,
+    /// The connection that keeps leases; loads never hold it up for longer than
+    /// the chunks before it in the queue.
+    keeper: Database,
+}
+
+impl SqliteLedger {
+    /// Takes a path, or a URL as sqlx has them (`sqlite://arrivage.db`). Connects
+    /// at the first call, which creates the file where there is none.
+    pub fn open(url_or_path: &str, max_connections: u32) -> Result<Self> {
+        let database = Database::open(url_or_path, max_connections)?;
+        let keeper = database.with_own_connection();
+        Ok(Self { database, keeper })
+    }
+}
+
+/// A span as SQLite's date functions take it. Beyond a century they may answer NULL,
+/// and an arrival that is due at no time is never claimed.
+fn from_now(span: Duration) -> String {
+    let span = span.min(Duration::from_secs(100 * 365 * 24 * 3600));
+    format!("+{}.{:03} seconds", span.as_secs(), span.subsec_millis())
+}
+
+#[async_trait]
+impl Ledger for SqliteLedger {
+    async fn migrate(&self) -> Result<()> {
+        migrating::migrate(&self.database).await
+    }
+
+    async fn check_version(&self) -> Result<()> {
+        migrating::check_version(&self.database).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        migrating::ping(&self.database).await
+    }
+
+    async fn declare(&self, pipelines: &[Declared]) -> Result<()> {
+        pipelines::declare(&self.database, pipelines).await
+    }
+
+    async fn retain(&self, pipelines: &[String]) -> Result<()> {
+        pipelines::retain(&self.database, pipelines).await
+    }
+
+    async fn register(&self, found: &[Registration]) -> Result<Vec<Registered>> {
+        intake::register(&self.database, found).await
+    }
+
+    async fn load_anew(&self, id: ArrivalId) -> Result<()> {
+        replaying::load_anew(&self.database, id).await
+    }
+
+    async fn keep_unreadable(&self, notifications: &[Unreadable]) -> Result<()> {
+        kept::keep_unreadable(&self.database, notifications).await
+    }
+
+    async fn keep_ignored(&self, objects: &[Ignored]) -> Result<()> {
+        kept::keep_ignored(&self.database, objects).await
+    }
+
+    async fn claim(
+        &self,
+        pipelines: &[String],
+        scope: &Scope,
+        owner: &str,
+        lease: Duration,
+    ) -> Result<Option<Claim>> {
+        claiming::claim(&self.database, pipelines, scope, owner, lease).await
+    }
+
+    async fn last_claim_of(&self, owner: &str) -> Result<Option<Arrival>> {
+        claiming::last_claim_of(&self.database, owner).await
+    }
+
+    async fn renew(&self, lease: &Lease, length: Duration) -> Result<()> {
+        leasing::renew(&self.keeper, lease, length).await
+    }
+
+    async fn restart(&self, lease: &Lease, table: &Table) -> Result<Lease> {
+        leasing::restart(&self.database, lease, table).await
+    }
+
+    async fn begin(
+        &self,
+        lease: &Lease,
+        destination: &Destination,
+    ) -> Result<Box<dyn ChunkTransaction>> {
+        Ok(Box::new(chunk::Chunk::begin(&self.database, lease, destination).await?))
+    }
+
+    async fn standing(&self, lease: &Lease) -> Result<Standing> {
+        leasing::standing(&self.database, lease).await
+    }
+
+    async fn give_back(&self, lease: &Lease, delay: Duration, why: Option<&Failure>) -> Result<()> {
+        leasing::give_back(&self.database, lease, delay, why).await
+    }
+
+    async fn retry_later(&self, lease: &Lease, delay: Duration, why: &Failure) -> Result<State> {
+        leasing::retry_later(&self.database, lease, delay, why).await
+    }
+
+    async fn fail(&self, lease: &Lease, why: &Failure) -> Result<()> {
+        leasing::fail(&self.database, lease, why).await
+    }
+
+    async fn supersede(&self, lease: &Lease, table: Option<&Table>, why: &Failure) -> Result<()> {
+        leasing::supersede(&self.database, lease, table, why).await
+    }
+
+    /// SQLite has no backends: what holds the write lock is a process of this
+    /// machine, and when it is killed its transaction is gone.
+    async fn reap(&self) -> Result<u64> {
+        Ok(0)
+    }
+
+    async fn table(&self, name: &TableName) -> Result<Table> {
+        target::table(&self.database, name).await
+    }
+
+    async fn create_table(&self, pipeline: &Pipeline) -> Result<()> {
+        target::create(&self.database, pipeline).await
+    }
+
+    async fn pause(&self, pipeline: &str, reason: &str) -> Result<()> {
+        pipelines::set_paused(&self.database, pipeline, Some(reason)).await
+    }
+
+    async fn resume(&self, pipeline: &str) -> Result<()> {
+        pipelines::set_paused(&self.database, pipeline, None).await
+    }
+
+    async fn paused(&self, pipelines: &[String]) -> Result<Vec<(String, String)>> {
+        pipelines::paused(&self.database, pipelines).await
+    }
+
+    async fn arrivals(&self, filter: &Filter, limit: usize) -> Result<Vec<Arrival>> {
+        history::arrivals(&self.database, filter, limit).await
+    }
+
+    async fn arrival(&self, id: ArrivalId) -> Result<Option<Arrival>> {
+        history::arrival(&self.database, id).await
+    }
+
+    async fn rejects(
+        &self,
+        id: ArrivalId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<RejectedRecord>> {
+        history::rejects(&self.database, id, after, limit).await
+    }
+
+    async fn ignored(&self, limit: usize) -> Result<Vec<Ignored>> {
+        kept::ignored(&self.database, limit).await
+    }
+
+    async fn replay(&self, ids: &[ArrivalId], how: Replay) -> Result<Vec<Replayed>> {
+        replaying::replay(&self.database, ids, how).await
+    }
+
+    async fn backlog(&self) -> Result<Vec<Backlog>> {
+        pipelines::backlog(&self.database).await
+    }
+
+    async fn close(&self) {
+        self.keeper.close().await;
+        self.database.close().await;
+    }
+}

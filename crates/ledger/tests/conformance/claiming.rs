@@ -1,0 +1,372 @@
+use std::time::Duration;
+
+use arrivage_ledger::Scope;
+use arrivage_model::{ArrivalId, Checkpoint, ErrorCode, State};
+
+use super::world::{LEASE, found};
+use super::{Database, World};
+
+fn one(id: ArrivalId) -> Scope {
+    Scope::One {
+        id,
+        taking_over: false,
+    }
+}
+
+fn taking_over(id: ArrivalId) -> Scope {
+    Scope::One {
+        id,
+        taking_over: true,
+    }
+}
+
+pub async fn nothing_is_claimed_when_nothing_waits<D: Database>() {
+    let world = World::<D>::new().await;
+    let claim = async |pipelines: &[&str]| {
+        let pipelines: Vec<String> = pipelines.iter().map(|&name| name.to_owned()).collect();
+        let claim = world
+            .ledger
+            .claim(&pipelines, &Scope::Any, "owner", LEASE)
+            .await;
+        claim.expect("is answered").map(|claim| claim.arrival.id)
+    };
+    assert_eq!(claim(&["orders"]).await, None);
+    let id = world.register("a").await;
+    assert_eq!(claim(&[]).await, None);
+    assert_eq!(claim(&["other", "undeclared"]).await, None);
+    assert_eq!(claim(&["other", "orders"]).await, Some(id));
+    assert_eq!(claim(&["orders"]).await, None, "it is loading");
+}
+
+pub async fn a_claim_raises_the_fence_and_counts_an_attempt<D: Database>() {
+    let world = World::<D>::new().await;
+    let id = world.register("a").await;
+    let claim = world.claim("pod-1").await;
+    assert_eq!((claim.lease.arrival, claim.lease.fence.0), (id, 1));
+    assert!(claim.is_fresh() && !claim.restart);
+    assert_eq!((claim.barren, claim.reading), (1, None));
+
+    let row = world.arrival(id).await;
+    for arrival in [&claim.arrival, &row] {
+        assert_eq!(arrival.state, State::Loading);
+        assert_eq!((arrival.attempts, arrival.fence), (1, 1));
+        assert_eq!(arrival.owner.as_deref(), Some("pod-1"));
+        let started = arrival.started_at.expect("started");
+        let length = arrival.lease_until.expect("leased") - started;
+        assert!((length.num_seconds() - 3600).abs() <= 1, "{length}");
+    }
+}
+
+pub async fn expired_arrivals_come_first_then_the_due_ones_oldest_first<D: Database>() {
+    let world = World::<D>::new().await;
+    let [late, early, same, expired, longer_expired] = {
+        let mut ids = [ArrivalId(0); 5];
+        for (nth, id) in ids.iter_mut().enumerate() {
+            *id = world.register(&format!("key-{nth}")).await;
+        }
+        ids
+    };
+    for (id, due) in [(late, -10), (early, -30), (same, -10)] {
+        world.set(id, &format!("due_at = {}", D::moment(due))).await;
+    }
+    for (id, since) in [(expired, -5), (longer_expired, -9)] {
+        world.try_claim("lost", one(id)).await.expect("claimable");
+        world
+            .set(id, &format!("lease_until = {}", D::moment(since)))
+            .await;
+    }
+    // Due at the same moment to the last digit: then the older arrival comes first.
+    let arrival = world.table("arrival");
+    let due = format!("due_at = (SELECT due_at FROM {arrival} WHERE id = {late})");
+    world.set(same, &due).await;
+
+    for expect in [longer_expired, expired, early, late, same] {
+        assert_eq!(world.claim("owner").await.arrival.id, expect);
+    }
+}
+
+pub async fn what_is_due_later_is_not_claimed<D: Database>() {
+    let world = World::<D>::new().await;
+    let id = world.register("a").await;
+    let claim = world.claim("owner").await;
+    world
+        .ledger
+        .give_back(&claim.lease, LEASE, None)
+        .await
+        .expect("gives back");
+    for scope in [Scope::Any, Scope::Owner, Scope::Among(vec![id])] {
+        assert!(
+            world.try_claim("owner", scope.clone()).await.is_none(),
+            "{scope:?}"
+        );
+    }
+    world.set(id, &format!("due_at = {}", D::moment(-1))).await;
+    assert_eq!(world.claim("owner").await.arrival.id, id);
+}
+
+pub async fn only_named_arrivals_are_claimed_among_some<D: Database>() {
+    let world = World::<D>::new().await;
+    let ids = [
+        world.register("a").await,
+        world.register("b").await,
+        world.register("c").await,
+    ];
+    let among = |ids: &[ArrivalId]| Scope::Among(ids.to_vec());
+    assert!(world.try_claim("owner", among(&[])).await.is_none());
+    assert!(
+        world
+            .try_claim("owner", among(&[ArrivalId(4711)]))
+            .await
+            .is_none()
+    );
+    let first = world
+        .try_claim("owner", among(&[ids[2], ids[1]]))
+        .await
+        .expect("claimable");
+    assert_eq!(first.arrival.id, ids[1], "the oldest of them");
+    world.expire(ids[1]).await;
+    let second = world
+        .try_claim("owner", among(&[ids[1], ids[2]]))
+        .await
+        .expect("claimable");
+    assert_eq!(second.arrival.id, ids[1], "an expired one comes first");
+    let third = world
+        .try_claim("owner", among(&ids[1..]))
+        .await
+        .expect("claimable");
+    assert_eq!(third.arrival.id, ids[2]);
+    assert!(world.try_claim("owner", among(&ids[1..])).await.is_none());
+}
+
+pub async fn a_named_arrival_is_claimed_before_it_is_due<D: Database>() {
+    let world = World::<D>::new().await;
+    world.register("older").await;
+    let id = world.register("a").await;
+    let claim = world.try_claim("owner", one(id)).await.expect("claimable");
+    world
+        .ledger
+        .give_back(&claim.lease, LEASE, None)
+        .await
+        .expect("gives back");
+    let claim = world
+        .try_claim("owner", one(id))
+        .await
+        .expect("claimable before it is due");
+    assert_eq!(claim.arrival.id, id);
+    assert!(
+        world.try_claim("owner", one(id)).await.is_none(),
+        "its lease stands"
+    );
+    assert!(
+        world
+            .try_claim("owner", one(ArrivalId(4711)))
+            .await
+            .is_none()
+    );
+}
+
+pub async fn an_owner_takes_back_its_own_lease_only_where_it_says_so<D: Database>() {
+    let world = World::<D>::new().await;
+    let id = world.register("a").await;
+    let claim = world.claim("job-1").await;
+    assert!(world.try_claim("job-1", one(id)).await.is_none());
+    assert!(world.try_claim("job-2", taking_over(id)).await.is_none());
+    let again = world
+        .try_claim("job-1", taking_over(id))
+        .await
+        .expect("its own");
+    assert_eq!(again.arrival.id, id);
+    assert!(again.lease.fence > claim.lease.fence);
+    assert_ne!(again.lease.id, claim.lease.id);
+}
+
+pub async fn an_owner_finds_its_last_claim_again<D: Database>() {
+    let world = World::<D>::new().await;
+    let last = async |owner: &str| {
+        let arrival = world
+            .ledger
+            .last_claim_of(owner)
+            .await
+            .expect("is answered");
+        arrival.map(|arrival| arrival.id)
+    };
+    assert_eq!(last("job-1").await, None);
+    let (a, b) = (world.register("a").await, world.register("b").await);
+    world
+        .try_claim("job-1", Scope::Owner)
+        .await
+        .expect("claimable");
+    assert_eq!(last("job-1").await, Some(a));
+    assert_eq!(last("job-2").await, None);
+    world
+        .try_claim("job-1", Scope::Owner)
+        .await
+        .expect("claimable");
+    assert_eq!(last("job-1").await, Some(b));
+    assert!(world.try_claim("job-1", Scope::Owner).await.is_none());
+    assert_eq!(
+        last("job-1").await,
+        Some(b),
+        "an empty answer changes nothing"
+    );
+    world.register("c").await;
+    world
+        .try_claim("job-1", Scope::Any)
+        .await
+        .expect("claimable");
+    assert_eq!(last("job-1").await, Some(b), "only Scope::Owner is kept");
+}
+
+pub async fn a_paused_pipeline_is_skipped_until_it_is_resumed<D: Database>() {
+    let world = World::<D>::new().await;
+    let id = world.register("a").await;
+    world
+        .notify(arrivage_ledger::Registration {
+            pipeline: "other".to_owned(),
+            ..found("b")
+        })
+        .await;
+    let both = ["orders".to_owned(), "other".to_owned()];
+    world
+        .ledger
+        .pause("orders", "the table is missing")
+        .await
+        .expect("pauses");
+    let paused = world.ledger.paused(&both).await.expect("lists");
+    assert_eq!(
+        paused,
+        [("orders".to_owned(), "the table is missing".to_owned())]
+    );
+    assert!(
+        world
+            .ledger
+            .paused(&both[1..])
+            .await
+            .expect("lists")
+            .is_empty()
+    );
+
+    for scope in [Scope::Any, Scope::Owner, Scope::Among(vec![id]), one(id)] {
+        assert!(
+            world.try_claim("owner", scope.clone()).await.is_none(),
+            "{scope:?}"
+        );
+    }
+    let claim = world
+        .ledger
+        .claim(&both, &Scope::Any, "owner", LEASE)
+        .await
+        .expect("is answered");
+    assert_eq!(
+        claim.expect("the other pipeline goes on").arrival.pipeline,
+        "other"
+    );
+
+    world.ledger.resume("orders").await.expect("resumes");
+    assert!(world.ledger.paused(&both).await.expect("lists").is_empty());
+    assert_eq!(world.claim("owner").await.arrival.id, id);
+}
+
+pub async fn an_expired_lease_goes_to_another_with_a_higher_fence<D: Database>() {
+    let world = World::<D>::new().await;
+    let orders = world.destination().await;
+    let id = world.register("a").await;
+    let first = world.claim("lost").await;
+    let to = world
+        .load(&first.lease, &orders, &first.checkpoint, &[1, 2])
+        .await
+        .expect("loads");
+    assert!(
+        world.try_claim("heir", Scope::Any).await.is_none(),
+        "the lease stands"
+    );
+    world.expire(id).await;
+    let second = world.claim("heir").await;
+    assert_eq!(second.lease.fence.0, first.lease.fence.0 + 1);
+    assert_ne!(second.lease.id, first.lease.id);
+    assert_eq!(second.checkpoint, to, "it goes on where the rows end");
+    assert_eq!(second.reading.as_deref(), Some("as declared"));
+    assert!(!second.is_fresh());
+    assert_eq!(
+        (second.arrival.attempts, second.arrival.owner.as_deref()),
+        (2, Some("heir"))
+    );
+    assert_eq!(second.arrival.records_loaded, 2);
+}
+
+pub async fn an_expired_arrival_without_attempts_left_fails_in_the_claim<D: Database>() {
+    let world = World::<D>::new().await;
+    let poison = world.register("poison").await;
+    let sound = world.register("sound").await;
+    for attempt in 1..=3 {
+        let claim = world
+            .try_claim("victim", one(poison))
+            .await
+            .expect("attempts are left");
+        assert_eq!(claim.barren, attempt);
+        world.expire(poison).await;
+    }
+    assert_eq!(
+        world.claim("next").await.arrival.id,
+        sound,
+        "the others go on"
+    );
+    let arrival = world.arrival(poison).await;
+    assert_eq!((arrival.state, arrival.attempts), (State::Failed, 3));
+    assert_eq!(
+        arrival.error_code.as_deref(),
+        Some(ErrorCode::AttemptsUsedUp.as_str())
+    );
+    let error = arrival.error.expect("it says how the last claim ended");
+    assert!(error.contains("lease"), "{error}");
+    assert!(arrival.finished_at.is_some() && arrival.lease_until.is_none());
+}
+
+pub async fn an_owner_that_dies_at_every_start_uses_up_the_attempts<D: Database>() {
+    let world = World::<D>::new().await;
+    let poison = world.register("poison").await;
+    for _ in 0..3 {
+        world
+            .try_claim("job-1", taking_over(poison))
+            .await
+            .expect("attempts are left");
+    }
+    assert!(
+        world
+            .try_claim("job-1", taking_over(poison))
+            .await
+            .is_none()
+    );
+    assert_eq!(world.arrival(poison).await.state, State::Failed);
+}
+
+pub async fn progress_brings_the_attempts_back<D: Database>() {
+    let world = World::<D>::new().await;
+    let orders = world.destination().await;
+    let id = world.register("a").await;
+    let mut checkpoint = Checkpoint::default();
+    for attempt in 1..=5 {
+        let claim = world.claim("spot").await;
+        assert_eq!(
+            claim.barren, 1,
+            "claim {attempt} follows one that moved the checkpoint"
+        );
+        let next = world
+            .load(&claim.lease, &orders, &checkpoint, &[attempt])
+            .await;
+        checkpoint = next.expect("loads");
+        world.expire(id).await;
+    }
+    assert_eq!(world.claim("spot").await.arrival.attempts, 6);
+
+    // What gives back after progress keeps its attempts; so does what gives back without any.
+    world.expire(id).await;
+    let claim = world.claim("spot").await;
+    assert_eq!(claim.barren, 2);
+    world
+        .ledger
+        .give_back(&claim.lease, Duration::ZERO, None)
+        .await
+        .expect("gives back");
+    assert_eq!(world.claim("spot").await.barren, 2);
+}

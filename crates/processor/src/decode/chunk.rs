@@ -1,0 +1,75 @@
+use std::sync::Arc;
+
+use arrivage_model::{Checkpoint, ReasonCode, Reject, RowColumn, Rows};
+
+/// How much makes a chunk full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkTarget {
+    /// About so much memory, in bytes: rows, rejects and source text together.
+    pub bytes: usize,
+    /// So many records, rejects included.
+    pub records: u64,
+}
+
+/// What one transaction loads: records that follow each other in the file.
+#[derive(Debug)]
+pub struct Chunk {
+    /// Where its first record begins, in bytes of the decompressed stream: the
+    /// end of the chunk before, or the checkpoint that the decoder went on from.
+    pub start: u64,
+    /// How far the file is read when this chunk is committed.
+    pub end: Checkpoint,
+    /// The table's columns that its rows fill, in their order. They may differ
+    /// from chunk to chunk of one file.
+    pub columns: Arc<[RowColumn]>,
+    /// The records that can be loaded.
+    pub rows: Rows,
+    /// The records that cannot.
+    pub rejects: Vec<Reject>,
+    /// Nothing follows it.
+    pub last: bool,
+    /// The source text of the rows, one after the other.
+    pub(super) raw: Vec<u8>,
+}
+
+impl Chunk {
+    /// The reject for a row that the database refused.
+    #[must_use]
+    pub fn reject(
+        &self,
+        row: usize,
+        column: Option<String>,
+        code: ReasonCode,
+        reason: String,
+    ) -> Reject {
+        let places = self.rows.places();
+        let place = places[row];
+        let start: usize = places[..row].iter().map(|place| place.length).sum();
+        let raw = &self.raw[start..start + place.length];
+        Reject {
+            record: place.record,
+            line: place.line,
+            byte_offset: place.byte_offset,
+            column,
+            code,
+            reason,
+            raw: Reject::keep(raw.trim_ascii_end()),
+        }
+    }
+
+    /// Records in it: its rows and its rejects.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        (self.rows.len() + self.rejects.len()) as u64
+    }
+
+    /// What it holds on the heap, in bytes.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        let texts = |reject: &Reject| reject.raw.capacity() + reject.reason.capacity();
+        self.rows.heap_bytes()
+            + self.raw.capacity()
+            + self.rejects.capacity() * size_of::<Reject>()
+            + self.rejects.iter().map(texts).sum::<usize>()
+    }
+}

@@ -1,0 +1,266 @@
+use arrivage_model::{Csv, Ragged, ReasonCode, Rows};
+
+use super::cut::{CsvCutter, Cut, Field, Quoting};
+use super::fault::Fault;
+use super::header::{self, refused};
+use super::layout::{Cell, Content, Layout, write_null};
+use super::plan::{Plan, Source};
+use super::state::HeaderState;
+use super::text::check_text;
+use super::{DecodeError, Guilty};
+
+/// Reads records of separated values.
+pub(super) struct CsvReader {
+    dialect: Csv,
+    cutter: CsvCutter,
+    /// Canonical texts of the columns that the object's key fills.
+    captured: Vec<Option<Vec<u8>>>,
+    /// Nothing before the header.
+    body: Option<Body>,
+    /// What was made of the header, where there is one.
+    header: Option<HeaderState>,
+    ignored: Vec<String>,
+    /// The text of a field in which escapes were resolved.
+    resolved: Vec<u8>,
+}
+
+struct Body {
+    layout: Layout,
+    width: Width,
+}
+
+/// How many fields a record has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Width {
+    /// So many.
+    Exactly(usize),
+    /// So many or more.
+    AtLeast(usize),
+}
+
+impl CsvReader {
+    pub(super) fn new(
+        plan: &Plan,
+        dialect: &Csv,
+        captured: Vec<Option<Vec<u8>>>,
+        header: Option<HeaderState>,
+    ) -> Result<Self, DecodeError> {
+        let mut reader = Self {
+            captured,
+            dialect: dialect.clone(),
+            cutter: CsvCutter::new(dialect, plan.max_record),
+            body: None,
+            header: None,
+            ignored: Vec::new(),
+            resolved: Vec::new(),
+        };
+        if !dialect.header {
+            reader.begin_body(by_position(plan, &reader.captured));
+        } else if let Some(header) = header {
+            reader.begin_with_header(plan, header)?;
+        }
+        Ok(reader)
+    }
+
+    pub(super) fn dialect(&self) -> &Csv {
+        &self.dialect
+    }
+
+    pub(super) fn cut(&mut self, bytes: &[u8], ended: bool) -> Cut {
+        self.cutter.cut(bytes, ended)
+    }
+
+    /// What the rows are made of; nothing before the header was read.
+    pub(super) fn layout(&self) -> Option<&Layout> {
+        self.body.as_ref().map(|body| &body.layout)
+    }
+
+    pub(super) fn header(&self) -> Option<&HeaderState> {
+        self.header.as_ref()
+    }
+
+    pub(super) fn ignored(&self) -> &[String] {
+        &self.ignored
+    }
+
+    /// Takes the record that was cut last as the header.
+    pub(super) fn read_header(
+        &mut self,
+        plan: &Plan,
+        content: &[u8],
+        offset: u64,
+    ) -> Result<(), DecodeError> {
+        check_text(content, offset).map_err(|(_, fault)| {
+            refused(format!("the header cannot be read: {}", fault.reason))
+        })?;
+        let mut names = Vec::new();
+        for field in self.cutter.fields() {
+            let name = text(&self.dialect, content, field, &mut self.resolved);
+            names.push(String::from_utf8_lossy(name).into_owned());
+        }
+        let header = header::bind(plan, &names)?;
+        self.ignored = header::ignored(&names, &header);
+        self.begin_with_header(plan, header)
+    }
+
+    fn begin_with_header(&mut self, plan: &Plan, header: HeaderState) -> Result<(), DecodeError> {
+        let layout = header::layout(plan, &self.captured, &header)?;
+        self.begin_body(Body {
+            layout,
+            width: Width::Exactly(header.width),
+        });
+        self.header = Some(header);
+        Ok(())
+    }
+
+    fn begin_body(&mut self, body: Body) {
+        let field = |cell: &Cell| match cell.content {
+            Content::Field(field) => field + 1,
+            Content::Constant(_) => 0,
+        };
+        let used = body
+            .layout
+            .cells
+            .iter()
+            .map(field)
+            .max()
+            .unwrap_or_default();
+        self.cutter.keep(used);
+        self.body = Some(body);
+    }
+
+    /// Adds the cells of the record that was cut last.
+    pub(super) fn read(
+        &mut self,
+        plan: &Plan,
+        content: &[u8],
+        offset: u64,
+        rows: &mut Rows,
+    ) -> Result<(), (Guilty, Fault)> {
+        let Some(Body { layout, width }) = &self.body else {
+            return Ok(());
+        };
+        let fields = self.cutter.fields();
+        if let Err((at, fault)) = check_text(content, offset) {
+            return Err((guilty_of_byte(layout, fields, at), fault));
+        }
+        check_width(*width, self.cutter.count(), self.dialect.ragged)
+            .map_err(|fault| (None, fault))?;
+        let dialect = &self.dialect;
+        let resolved = &mut self.resolved;
+        layout
+            .write(plan, rows, |column, field, rows| {
+                let Some(field) = fields.get(field) else {
+                    return write_null(column, rows);
+                };
+                let text = text(dialect, content, field, resolved);
+                if field.quoting == Quoting::None && is_null(dialect, text) {
+                    return write_null(column, rows);
+                }
+                match &column.writer {
+                    Ok(writer) => rows.push(|out| writer.write(text, out)),
+                    Err(_) => write_null(column, rows),
+                }
+            })
+            .map_err(|(column, fault)| (Some(column), fault))
+    }
+}
+
+fn by_position(plan: &Plan, captured: &[Option<Vec<u8>>]) -> Body {
+    let mut cells = Vec::new();
+    let mut fields = 0;
+    for (at, column) in plan.columns.iter().enumerate() {
+        let content = match (&column.source, &captured[at]) {
+            (Source::Field(field), _) => {
+                fields = fields.max(field + 1);
+                Content::Field(*field)
+            }
+            (_, Some(text)) => Content::Constant(text.clone()),
+            _ => continue,
+        };
+        cells.push(Cell {
+            column: at,
+            content,
+        });
+    }
+    Body {
+        layout: Layout::new(plan, cells),
+        width: match plan.positions_declared {
+            true => Width::AtLeast(fields),
+            false => Width::Exactly(fields),
+        },
+    }
+}
+
+/// The text of a field, without quotes, escapes and trimmed blanks.
+fn text<'a>(
+    dialect: &Csv,
+    content: &'a [u8],
+    field: &Field,
+    resolved: &'a mut Vec<u8>,
+) -> &'a [u8] {
+    let text = &content[field.start as usize..field.end as usize];
+    match field.quoting {
+        Quoting::None if dialect.trim => trim(text),
+        Quoting::None | Quoting::Plain => text,
+        Quoting::Escaped => {
+            resolve(dialect, text, resolved);
+            resolved
+        }
+    }
+}
+
+fn trim(text: &[u8]) -> &[u8] {
+    let is_text = |byte: &u8| !matches!(byte, b' ' | b'\t');
+    let Some(start) = text.iter().position(is_text) else {
+        return &[];
+    };
+    let end = text
+        .iter()
+        .rposition(is_text)
+        .map_or(start, |last| last + 1);
+    &text[start..end]
+}
+
+/// Each pair of an escape, or of a quote, with a quote or an escape after it
+/// becomes the second.
+fn resolve(dialect: &Csv, text: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    let special = |byte: u8| Some(byte) == dialect.quote || Some(byte) == dialect.escape;
+    let mut rest = text.iter().copied().peekable();
+    while let Some(byte) = rest.next() {
+        let second = if special(byte) {
+            rest.next_if(|next| special(*next))
+        } else {
+            None
+        };
+        out.push(second.unwrap_or(byte));
+    }
+}
+
+fn is_null(dialect: &Csv, text: &[u8]) -> bool {
+    dialect.null.iter().any(|word| word.as_bytes() == text)
+}
+
+fn check_width(width: Width, count: usize, ragged: Ragged) -> Result<(), Fault> {
+    let (expected, enough) = match width {
+        Width::Exactly(expected) => (expected, count == expected),
+        Width::AtLeast(expected) => (expected, count >= expected),
+    };
+    let padded = ragged == Ragged::Pad && count < expected;
+    if enough || padded {
+        return Ok(());
+    }
+    Err(Fault::new(
+        ReasonCode::Ragged,
+        format!("it has {count} fields, and {expected} are expected"),
+    ))
+}
+
+/// The column whose field holds the byte at this place of the record.
+fn guilty_of_byte(layout: &Layout, fields: &[Field], at: usize) -> Guilty {
+    let holds = |field: &Field| (field.start as usize..field.end as usize).contains(&at);
+    let guilty = fields.iter().position(holds)?;
+    let is_cell = |cell: &&Cell| matches!(cell.content, Content::Field(field) if field == guilty);
+    layout.cells.iter().find(is_cell).map(|cell| cell.column)
+}

@@ -1,0 +1,243 @@
+//! Records that are JSON objects, one a line.
+
+pub(super) mod document;
+mod names;
+pub(super) mod pointer;
+mod string;
+
+use std::ops::Range;
+
+use arrivage_model::{ColumnType, ReasonCode, Rows};
+
+use super::cut::{Cut, LineCutter};
+use super::fault::Fault;
+use super::header::refused;
+use super::layout::{Cell, Content, Layout, write_null};
+use super::plan::{Plan, PlannedColumn, Source, unknown_type};
+use super::state::changed;
+use super::text::check_text;
+use super::value::Writer;
+use super::{DecodeError, Guilty};
+use names::{Match, Names};
+
+/// Reads records that are JSON objects.
+///
+/// There is no header, so a column that only the table has joins the rows when
+/// the first record names it, and until then is left to the database: a serial
+/// number that no record has gets its default, not NULL.
+pub(super) struct JsonReader {
+    cutter: LineCutter,
+    names: Names,
+    pointers: Vec<Pointer>,
+    /// Where the values of the record stand: of names first, then of pointers.
+    slots: Vec<Slot>,
+    /// For each column of the plan, its slot.
+    slot_of: Vec<Option<usize>>,
+    /// For each column of the plan, whether it is in the rows.
+    active: Vec<bool>,
+    captured: Vec<Option<Vec<u8>>>,
+    layout: Layout,
+}
+
+struct Pointer {
+    slot: usize,
+    parts: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Slot {
+    value: Option<Range<usize>>,
+    matched: Match,
+    /// Two members of the record have the name, neither of them exactly.
+    twice: bool,
+}
+
+impl JsonReader {
+    pub(super) fn new(
+        plan: &Plan,
+        captured: Vec<Option<Vec<u8>>>,
+        members: &[String],
+    ) -> Result<Self, DecodeError> {
+        let mut names = Names::default();
+        let by_name = |column: &PlannedColumn, names: &mut Names| match &column.source {
+            Source::Name(name) => Some(names.add(name, column.exact)),
+            _ => None,
+        };
+        let mut slot_of: Vec<_> = plan
+            .columns
+            .iter()
+            .map(|column| by_name(column, &mut names))
+            .collect();
+        let mut pointers = Vec::new();
+        for (at, column) in plan.columns.iter().enumerate() {
+            if let Source::Pointer(parts) = &column.source {
+                let slot = names.len() + pointers.len();
+                slot_of[at] = Some(slot);
+                pointers.push(Pointer {
+                    slot,
+                    parts: parts.clone(),
+                });
+            }
+        }
+        let known = |member: &&String| plan.columns.iter().any(|column| column.name == **member);
+        if !members.iter().all(|member| known(&member)) {
+            return Err(changed("the table lost a column that the file fills"));
+        }
+        let active = |column: &PlannedColumn| {
+            column.declared || column.required || members.contains(&column.name)
+        };
+        let mut reader = Self {
+            cutter: LineCutter::new(plan.max_record),
+            slots: vec![Slot::default(); names.len() + pointers.len()],
+            names,
+            pointers,
+            slot_of,
+            active: plan.columns.iter().map(active).collect(),
+            captured,
+            layout: Layout::new(plan, Vec::new()),
+        };
+        reader.lay_out(plan);
+        Ok(reader)
+    }
+
+    pub(super) fn cut(&mut self, bytes: &[u8], ended: bool) -> Cut {
+        self.cutter.cut(bytes, ended)
+    }
+
+    pub(super) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The columns that joined the rows because a record named them.
+    pub(super) fn members(&self, plan: &Plan) -> Vec<String> {
+        let joined = plan.columns.iter().zip(&self.active);
+        joined
+            .filter(|(column, active)| **active && !column.declared && !column.required)
+            .map(|(column, _)| column.name.clone())
+            .collect()
+    }
+
+    fn lay_out(&mut self, plan: &Plan) {
+        let mut cells = Vec::new();
+        for (at, column) in plan.columns.iter().enumerate() {
+            let content = match (&self.captured[at], self.slot_of[at]) {
+                (Some(text), _) => Content::Constant(text.clone()),
+                (None, Some(slot)) if self.active[at] && column.writer.is_ok() => {
+                    Content::Field(slot)
+                }
+                _ => continue,
+            };
+            cells.push(Cell {
+                column: at,
+                content,
+            });
+        }
+        self.layout = Layout::new(plan, cells);
+    }
+
+    /// Finds the values of a record. Nothing is added to any row yet.
+    pub(super) fn find(&mut self, record: &[u8], offset: u64) -> Result<(), Fault> {
+        check_text(record, offset).map_err(|(_, fault)| fault)?;
+        self.slots.fill(Slot::default());
+        let mut any = false;
+        document::members(record, |name, range| {
+            let (slot, matched) = self.names.find(name);
+            if let Some(slot) = slot {
+                any = true;
+                self.slots[slot].take(range, matched);
+            }
+        })?;
+        for pointer in &self.pointers {
+            let value = pointer::find(record, &pointer.parts);
+            any |= value.is_some();
+            self.slots[pointer.slot].value = value;
+        }
+        if self.slots.iter().any(|slot| slot.twice) {
+            let reason = "two of its names differ only in case, and fit the same column";
+            return Err(Fault::new(ReasonCode::NotJson, reason));
+        }
+        if !any {
+            let reason = "none of its members is a column of the table";
+            return Err(Fault::new(ReasonCode::Missing, reason));
+        }
+        Ok(())
+    }
+
+    /// Lets columns join the rows which the record is the first to name; true:
+    /// the rows are made otherwise from here on.
+    pub(super) fn join(&mut self, plan: &Plan, record: &[u8]) -> Result<bool, DecodeError> {
+        let mut joined = false;
+        for (at, column) in plan.columns.iter().enumerate() {
+            let slot = match self.slot_of[at] {
+                Some(slot) if !self.active[at] => &self.slots[slot],
+                _ => continue,
+            };
+            let Some(value) = &slot.value else { continue };
+            match &column.writer {
+                Err(_) if &record[value.clone()] == b"null" => {}
+                Err(kind) => return Err(refused(unknown_type(&column.name, kind))),
+                Ok(_) => {
+                    self.active[at] = true;
+                    joined = true;
+                }
+            }
+        }
+        if joined {
+            self.lay_out(plan);
+        }
+        Ok(joined)
+    }
+
+    /// Adds the cells of the record whose values were found last.
+    pub(super) fn read(
+        &self,
+        plan: &Plan,
+        record: &[u8],
+        rows: &mut Rows,
+    ) -> Result<(), (Guilty, Fault)> {
+        let write = |column: &PlannedColumn, slot: usize, rows: &mut Rows| {
+            let value = self.slots[slot].value.clone().map(|range| &record[range]);
+            match (value, &column.writer) {
+                (None | Some(b"null"), _) | (_, Err(_)) => write_null(column, rows),
+                (Some(value), Ok(writer)) => rows.push(|out| write_value(writer, value, out)),
+            }
+        };
+        self.layout
+            .write(plan, rows, write)
+            .map_err(|(column, fault)| (Some(column), fault))
+    }
+}
+
+impl Slot {
+    /// Takes a member: one with exactly the name before one without.
+    fn take(&mut self, range: Range<usize>, matched: Match) {
+        match (self.value.is_some(), self.matched, matched) {
+            (true, Match::Exact, _) => return,
+            (true, Match::Loose, Match::Loose) => {
+                self.twice = true;
+                return;
+            }
+            _ => {}
+        }
+        *self = Self {
+            value: Some(range),
+            matched,
+            twice: false,
+        };
+    }
+}
+
+/// Writes a sound JSON value, which is not null: a JSON column takes it as it
+/// is; elsewhere a string stands for its text, and an object or an array for
+/// its JSON text.
+fn write_value(writer: &Writer, value: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
+    match (writer.kind, value.first()) {
+        (ColumnType::Json | ColumnType::Jsonb, _) => {
+            out.extend_from_slice(value);
+            Ok(())
+        }
+        (_, Some(b'"')) => writer.write(&string::text(value), out),
+        (_, Some(b'-' | b'0'..=b'9')) => writer.write_json_number(value, out),
+        _ => writer.write(value, out),
+    }
+}

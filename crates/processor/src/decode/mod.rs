@@ -1,0 +1,298 @@
+//! From bytes to rows: the synchronous heart of the processor.
+//!
+//! Bytes of the decompressed stream go in, [`Chunk`]s come out. Nothing here
+//! waits for a network or a database, so all of it is tested with literals.
+//!
+//! ```text
+//! input ── bytes that are not used up, and their place
+//!   cut ── where a record ends: csv (RFC 4180), line
+//!     csv, json ── its fields or members; which column each fills (header, layout)
+//!       value ── from a field's text to the canonical text of the column's type
+//! ```
+
+mod chunk;
+mod csv;
+mod cut;
+mod fault;
+mod fit;
+mod header;
+mod input;
+mod json;
+mod layout;
+mod making;
+mod plan;
+mod reader;
+mod state;
+mod text;
+mod value;
+
+use std::sync::Arc;
+
+use arrivage_model::{Captures, Checkpoint, ErrorCode, Failure, ReasonCode};
+
+use cut::{Cut, Extent};
+use fault::Fault;
+use input::Input;
+use making::Making;
+use reader::{Reader, Taken};
+use state::State;
+
+pub use chunk::{Chunk, ChunkTarget};
+pub use plan::{Plan, PlanError};
+
+/// The column that a reject names, as a place in the plan.
+type Guilty = Option<usize>;
+
+/// The file as a whole cannot be read: its arrival fails.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct DecodeError {
+    /// The word that scripts compare.
+    pub code: ErrorCode,
+    /// What a person reads; it holds no record's contents.
+    pub message: String,
+}
+
+impl From<DecodeError> for Failure {
+    fn from(error: DecodeError) -> Self {
+        Self {
+            code: Some(error.code),
+            message: error.message,
+        }
+    }
+}
+
+/// Bytes in, chunks out: [`Decoder::push`] a piece of the stream, then
+/// [`Decoder::take`] until nothing comes; after the last piece [`Decoder::end`],
+/// and take what is left.
+///
+/// The chunks are the same however the stream is cut into pieces (but for
+/// `bytes_read`), and a decoder that goes on from the end of any chunk gives
+/// the same as the one that did not stop there.
+pub struct Decoder {
+    plan: Arc<Plan>,
+    target: ChunkTarget,
+    input: Input,
+    begin: Begin,
+    reader: Reader,
+    /// The rest of a line is being passed over.
+    skipping: bool,
+    records: u64,
+    bytes_read: u64,
+    making: Making,
+    done: bool,
+}
+
+/// What stands before the first record.
+enum Begin {
+    /// Perhaps a byte-order mark.
+    Mark,
+    /// So many lines.
+    Lines(u64),
+    /// Nothing any more.
+    Done,
+}
+
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+impl Decoder {
+    /// Begins, or goes on where a checkpoint of the same content ends: then the
+    /// first byte pushed must be the one at `from.offset`.
+    pub fn new(
+        plan: Arc<Plan>,
+        captures: &Captures,
+        from: &Checkpoint,
+        target: ChunkTarget,
+    ) -> Result<Self, DecodeError> {
+        let state = State::read(from)?;
+        let begin = match state {
+            None => Begin::Mark,
+            Some(_) => Begin::Done,
+        };
+        let state = state.unwrap_or_else(State::start);
+        let captured = layout::captured(&plan, captures)?;
+        let line = state.line;
+        let reader = Reader::new(&plan, captured, state)?;
+        Ok(Self {
+            target,
+            input: Input::new(from.offset, line),
+            begin,
+            skipping: false,
+            records: from.records,
+            bytes_read: from.bytes_read,
+            making: Making::new(from.offset, reader.columns()),
+            done: false,
+            reader,
+            plan,
+        })
+    }
+
+    /// Takes the next bytes of the decompressed stream. `bytes_read`: bytes of
+    /// the stored object that were needed for all bytes pushed so far.
+    pub fn push(&mut self, bytes: &[u8], bytes_read: u64) {
+        self.input.push(bytes);
+        self.bytes_read = self.bytes_read.max(bytes_read);
+    }
+
+    /// Says that the stream has ended.
+    pub fn end(&mut self) {
+        self.input.end();
+    }
+
+    /// The next chunk that is full, or after [`Decoder::end`] what is left. The
+    /// last one says so, and may be empty; nothing comes after it.
+    pub fn take(&mut self) -> Result<Option<Chunk>, DecodeError> {
+        if self.done {
+            return Ok(None);
+        }
+        while self.pass_over() {
+            if self.making.is_full(self.target) {
+                return Ok(Some(self.seal()));
+            }
+            match self.reader.cut(self.input.rest(), self.input.ended()) {
+                Cut::More => break,
+                Cut::Blank(line) => self.input.advance(line),
+                Cut::Comment => self.skipping = true,
+                Cut::Record(extent) => {
+                    if !self.record(extent)? {
+                        return Ok(Some(self.seal()));
+                    }
+                }
+                Cut::OpenQuote(line) => self.reject(line, open_quote())?,
+                Cut::StrayQuote(line) => self.reject(line, stray_quote())?,
+                Cut::TooLong(beginning) => {
+                    self.reject(beginning, too_long(self.plan.max_record))?;
+                    self.skipping = true;
+                }
+            }
+        }
+        if !self.input.ended() {
+            return Ok(None);
+        }
+        self.done = true;
+        let mut chunk = self.seal();
+        chunk.last = true;
+        Ok(Some(chunk))
+    }
+
+    /// Header names that no column takes, for one line in the log; at most a
+    /// hundred. Empty until the header was read, and after a resume.
+    #[must_use]
+    pub fn ignored(&self) -> &[String] {
+        self.reader.ignored()
+    }
+
+    /// Passes over what stands before the first record, and the rest of a line
+    /// that is skipped; false: more bytes are needed.
+    fn pass_over(&mut self) -> bool {
+        if let Begin::Mark = self.begin {
+            let rest = self.input.rest();
+            let undecided = rest.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(rest);
+            if undecided && !self.input.ended() {
+                return false;
+            }
+            if rest.starts_with(BYTE_ORDER_MARK) {
+                self.input.advance(Extent {
+                    content: BYTE_ORDER_MARK.len(),
+                    length: BYTE_ORDER_MARK.len(),
+                    lines: 0,
+                });
+            }
+            self.begin = Begin::Lines(self.reader.skip_lines());
+        }
+        while let Begin::Lines(left @ 1..) = self.begin {
+            if !self.input.skip_line() {
+                return false;
+            }
+            self.begin = Begin::Lines(left - 1);
+        }
+        if self.skipping && !self.input.skip_line() {
+            return false;
+        }
+        self.skipping = false;
+        true
+    }
+
+    /// Makes the record at the front a row, a reject or the header; false: it
+    /// stays there, because its rows belong into another chunk.
+    fn record(&mut self, extent: Extent) -> Result<bool, DecodeError> {
+        let record = &self.input.rest()[..extent.length];
+        let content = &record[..extent.content];
+        let offset = self.input.offset();
+        match self
+            .reader
+            .take(&self.plan, content, offset, self.making.rows())?
+        {
+            Taken::Columns => {
+                let none_yet = self.making.rows().is_empty();
+                if none_yet {
+                    self.making.set_columns(self.reader.columns());
+                }
+                return Ok(none_yet);
+            }
+            Taken::Header => {
+                self.making.set_columns(self.reader.columns());
+                self.input.advance(extent);
+                return Ok(true);
+            }
+            Taken::Row => {
+                self.records += 1;
+                let place = self.input.place(self.records, extent.length);
+                self.making.complete(place, record);
+            }
+            Taken::Reject(guilty, fault) => {
+                self.records += 1;
+                let place = self.input.place(self.records, extent.length);
+                let column = guilty.map(|column| self.plan.columns[column].name.clone());
+                self.making.reject(place, column, fault, content);
+            }
+        }
+        self.input.advance(extent);
+        Ok(true)
+    }
+
+    /// Rejects what cannot be read as a record: the line at the front.
+    fn reject(&mut self, extent: Extent, fault: Fault) -> Result<(), DecodeError> {
+        if self.reader.expects_header() {
+            let line = self.input.line();
+            let why = format!("the header in line {line} cannot be read: {}", fault.reason);
+            return Err(header::refused(why));
+        }
+        self.records += 1;
+        let place = self.input.place(self.records, extent.length);
+        let content = &self.input.rest()[..extent.content];
+        self.making.reject(place, None, fault, content);
+        self.input.advance(extent);
+        Ok(())
+    }
+
+    fn seal(&mut self) -> Chunk {
+        let end = Checkpoint {
+            records: self.records,
+            offset: self.input.offset(),
+            bytes_read: self.bytes_read,
+            state: Some(self.reader.state(&self.plan, self.input.line()).write()),
+        };
+        let next = Making::new(self.input.offset(), self.reader.columns());
+        std::mem::replace(&mut self.making, next).into_chunk(end)
+    }
+}
+
+fn open_quote() -> Fault {
+    let reason =
+        "a quote in the record that begins here is not closed; reading goes on at the next line";
+    Fault::new(ReasonCode::OpenQuote, reason)
+}
+
+fn stray_quote() -> Fault {
+    let reason = "in the record that begins here text follows a closing quote, so a quote is not closed, or one inside is not doubled; reading goes on at the next line";
+    Fault::new(ReasonCode::OpenQuote, reason)
+}
+
+fn too_long(max_record: usize) -> Fault {
+    let reason = format!("it is longer than max_record, {max_record} bytes");
+    Fault::new(ReasonCode::RecordTooLong, reason)
+}
+
+#[cfg(test)]
+mod tests {}

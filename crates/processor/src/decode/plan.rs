@@ -1,0 +1,299 @@
+mod declared;
+
+use std::collections::HashMap;
+
+use arrivage_model::{Column, Csv, Format, Mode, Pipeline, Table, TableColumn};
+
+use super::header::loosely;
+use super::value::Writer;
+use declared::Declared;
+
+/// How the records of a pipeline become rows of its table, as far as that can
+/// be said before a file is seen. It serves every arrival of the pipeline.
+#[derive(Debug)]
+pub struct Plan {
+    pub(super) table: String,
+    pub(super) format: Format,
+    /// The longest record, in bytes.
+    pub(super) max_record: usize,
+    /// In the table's order.
+    pub(super) columns: Vec<PlannedColumn>,
+    /// The configuration says which fields count, and there may be others.
+    pub(super) positions_declared: bool,
+}
+
+/// A column that a file may fill.
+#[derive(Debug)]
+pub(super) struct PlannedColumn {
+    pub(super) name: String,
+    /// What its values must be; or the catalogue's name of a type that nothing
+    /// here knows, which is an error only in a file that has the column.
+    pub(super) writer: Result<Writer, String>,
+    pub(super) source: Source,
+    /// Its name is taken only as it is, because another column of the table has
+    /// it in other case.
+    pub(super) exact: bool,
+    /// The configuration names it, so a file must have it.
+    pub(super) declared: bool,
+    /// NULL is a reject.
+    pub(super) required: bool,
+    /// What stands for NULL, in canonical text.
+    pub(super) default: Option<Vec<u8>>,
+}
+
+/// Where a column's values come from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Source {
+    /// The field under this header, or the member of this name.
+    Name(String),
+    /// The field at this place; the first is 0.
+    Field(usize),
+    /// The value to which these parts of a JSON pointer lead.
+    Pointer(Vec<String>),
+    /// A part of the object's key.
+    Capture(String),
+}
+
+/// Pipeline and table do not fit each other: no file of this pipeline can be
+/// loaded until a person changes one of them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .problems.join("; "))]
+pub struct PlanError {
+    /// Each names the setting and says what to do.
+    pub problems: Vec<String>,
+}
+
+/// Rows of one chunk, and so the cells of one record, must stay far below what
+/// 32 bits can count.
+const MAX_CELLS: usize = 1 << 30;
+
+impl Plan {
+    /// Joins what the pipeline declares with what the table has.
+    pub fn new(pipeline: &Pipeline, table: &Table) -> Result<Self, PlanError> {
+        let mut problems = Vec::new();
+        let columns = join(pipeline, table, &mut problems);
+        let pipeline_name = &pipeline.name;
+        if columns.is_empty() && problems.is_empty() {
+            problems.push(format!(
+                "pipeline.{pipeline_name}.table: {} has no column that a file could fill",
+                table.name
+            ));
+        }
+        let max_record = pipeline.limits.max_record;
+        let sources = 1 + pipeline.columns.len();
+        if max_record == 0 || max_record.saturating_mul(sources) > MAX_CELLS {
+            problems.push(format!(
+                "pipeline.{pipeline_name}.format.max_record: with {} declared columns it must be from 1 to {} bytes",
+                pipeline.columns.len(),
+                MAX_CELLS / sources
+            ));
+        }
+        if !problems.is_empty() {
+            return Err(PlanError { problems });
+        }
+        Ok(Self {
+            table: table.name.to_string(),
+            format: pipeline.format.clone(),
+            max_record,
+            columns,
+            positions_declared: pipeline.columns.iter().any(declared::has_position),
+        })
+    }
+}
+
+fn join(pipeline: &Pipeline, table: &Table, problems: &mut Vec<String>) -> Vec<PlannedColumn> {
+    let Mode::Upsert { key } = &pipeline.mode else {
+        return join_with_key(pipeline, table, &[], problems);
+    };
+    for name in key {
+        if !table.columns.iter().any(|column| column.name == *name) {
+            problems.push(format!(
+                "pipeline.{}.key: {}",
+                pipeline.name,
+                no_such_column(table, name)
+            ));
+        }
+    }
+    join_with_key(pipeline, table, key, problems)
+}
+
+fn join_with_key(
+    pipeline: &Pipeline,
+    table: &Table,
+    key: &[String],
+    problems: &mut Vec<String>,
+) -> Vec<PlannedColumn> {
+    for (at, column) in pipeline.columns.iter().enumerate() {
+        let setting = format!("pipeline.{}.column.{}", pipeline.name, column.name);
+        if !table.columns.iter().any(|known| known.name == column.name) {
+            problems.push(format!(
+                "{setting}: {}",
+                no_such_column(table, &column.name)
+            ));
+        }
+        if pipeline.columns[..at]
+            .iter()
+            .any(|other| other.name == column.name)
+        {
+            problems.push(format!("{setting}: the column is declared twice"));
+        }
+    }
+    let positions = Positions::new(pipeline, table);
+    let mut columns = Vec::new();
+    for (at, column) in table.columns.iter().enumerate() {
+        let declared = pipeline
+            .columns
+            .iter()
+            .find(|declared| declared.name == column.name);
+        let is_key = key.contains(&column.name);
+        let source = positions.source(at, column);
+        let planned = match declared {
+            Some(declared) => Declared {
+                pipeline,
+                declared,
+                column,
+                is_key,
+                position: source,
+            }
+            .plan(problems),
+            None => match source {
+                Some(source) => undeclared(pipeline, column, is_key, source, problems),
+                None => {
+                    check_left_out(pipeline, column, is_key, problems);
+                    None
+                }
+            },
+        };
+        columns.extend(planned);
+    }
+    mark_twins(&mut columns);
+    columns
+}
+
+fn mark_twins(columns: &mut [PlannedColumn]) {
+    let mut twins: HashMap<String, usize> = HashMap::new();
+    for column in columns.iter() {
+        *twins.entry(loosely(&column.name)).or_default() += 1;
+    }
+    for column in columns {
+        column.exact = !column.declared && twins[&loosely(&column.name)] > 1;
+    }
+}
+
+/// A column that the table alone describes.
+fn undeclared(
+    pipeline: &Pipeline,
+    column: &TableColumn,
+    is_key: bool,
+    source: Source,
+    problems: &mut Vec<String>,
+) -> Option<PlannedColumn> {
+    let required = column.required || is_key;
+    let by_position = matches!(source, Source::Field(_));
+    if let (Err(kind), true) = (&column.kind, required || by_position) {
+        problems.push(format!(
+            "pipeline.{}.column: {}",
+            pipeline.name,
+            unknown_type(&column.name, kind)
+        ));
+        return None;
+    }
+    Some(PlannedColumn {
+        name: column.name.clone(),
+        writer: column.kind.clone().map(|kind| Writer {
+            kind,
+            decimal: b'.',
+            format: None,
+            key: is_key,
+        }),
+        source,
+        exact: false,
+        declared: false,
+        required,
+        default: None,
+    })
+}
+
+/// Without a header, a column that no position names is not filled.
+fn check_left_out(
+    pipeline: &Pipeline,
+    column: &TableColumn,
+    is_key: bool,
+    problems: &mut Vec<String>,
+) {
+    if column.required || is_key {
+        problems.push(format!(
+            "pipeline.{}.column: the table's column {} must be filled; declare it with its position in from, because header = false",
+            pipeline.name, column.name
+        ));
+    }
+}
+
+/// What to do about a column whose type nothing here knows.
+pub(super) fn unknown_type(column: &str, kind: &str) -> String {
+    format!(
+        "the column {column} has the type {kind}, which cannot be checked here; declare the column with a type that its values have, type = \"text\" for any"
+    )
+}
+
+fn no_such_column(table: &Table, name: &str) -> String {
+    if name == "_arrival_id" || name == "_record" {
+        return format!("{name} is filled with the place of each record, and never from the file");
+    }
+    let names: Vec<_> = table
+        .columns
+        .iter()
+        .map(|column| column.name.as_str())
+        .collect();
+    format!(
+        "the table {} has no column {name}; it has {}",
+        table.name,
+        names.join(", ")
+    )
+}
+
+/// Which field each column of the table takes where no header tells.
+enum Positions {
+    /// Header or member names tell.
+    ByName,
+    /// The table's columns in their order, but for those that the key fills.
+    InOrder(Vec<Option<usize>>),
+    /// Only what the configuration declares.
+    Declared,
+}
+
+impl Positions {
+    fn new(pipeline: &Pipeline, table: &Table) -> Self {
+        let Format::Csv(Csv { header: false, .. }) = pipeline.format else {
+            return Self::ByName;
+        };
+        if pipeline.columns.iter().any(declared::has_position) {
+            return Self::Declared;
+        }
+        let from_key = |column: &TableColumn| {
+            let same = |declared: &&Column| declared.name == column.name;
+            pipeline
+                .columns
+                .iter()
+                .find(same)
+                .is_some_and(declared::is_captured)
+        };
+        let mut next = 0..;
+        let positions = table.columns.iter().map(|column| match from_key(column) {
+            true => None,
+            false => next.next(),
+        });
+        Self::InOrder(positions.collect())
+    }
+
+    fn source(&self, at: usize, column: &TableColumn) -> Option<Source> {
+        match self {
+            Self::ByName => Some(Source::Name(column.name.clone())),
+            Self::InOrder(positions) => positions[at].map(Source::Field),
+            Self::Declared => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {}

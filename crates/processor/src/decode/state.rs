@@ -1,0 +1,69 @@
+use std::collections::BTreeMap;
+
+use arrivage_model::{Checkpoint, ErrorCode};
+use serde::{Deserialize, Serialize};
+
+use super::DecodeError;
+
+/// What a decoder needs to go on, besides the place: the checkpoint's opaque
+/// part, as JSON.
+///
+/// It holds what was made of the header, not the header: a file that is half
+/// loaded is read on in the same way, whatever later versions would make of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct State {
+    /// The line at the checkpoint; 1 is the file's first.
+    pub(super) line: u64,
+    /// CSV with a header that was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) header: Option<HeaderState>,
+    /// JSON: columns that are filled since a record named them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) members: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct HeaderState {
+    /// Fields that a record must have.
+    pub(super) width: usize,
+    /// The field of each column; the first is 0.
+    pub(super) fields: BTreeMap<String, usize>,
+}
+
+impl State {
+    /// Of a file of which nothing was read.
+    pub(super) fn start() -> Self {
+        Self {
+            line: 1,
+            ..Self::default()
+        }
+    }
+
+    /// Reads it back; nothing at the start of a file.
+    pub(super) fn read(from: &Checkpoint) -> Result<Option<Self>, DecodeError> {
+        let Some(text) = &from.state else {
+            let at_start = from.records == 0 && from.offset == 0;
+            return if at_start {
+                Ok(None)
+            } else {
+                Err(changed("it has no state"))
+            };
+        };
+        let state = serde_json::from_str(text).map_err(|error| changed(&error.to_string()))?;
+        Ok(Some(state))
+    }
+
+    pub(super) fn write(&self) -> String {
+        serde_json::to_string(self).expect("names and numbers are JSON")
+    }
+}
+
+/// Half a file was loaded in a way in which the rest cannot be.
+pub(super) fn changed(why: &str) -> DecodeError {
+    DecodeError {
+        code: ErrorCode::ConfigChanged,
+        message: format!(
+            "the file was half loaded, and cannot be read on from its checkpoint: {why}; replay it from the start"
+        ),
+    }
+}

@@ -1,0 +1,24 @@
+//! The processor: claims arrivals and streams each one into its table, in
+//! bounded memory, exactly once.
+//!
+//! The story is in [`process`](Processor): read, decompress, decode, commit,
+//! chunk by chunk. Everything between the bytes and the rows is synchronous and
+//! stands in [`decode`].
+
+mod board;
+mod budget;
+mod commit;
+pub mod decode;
+mod fate;
+mod keeper;
+mod magic;
+mod prepare;
+mod process;
+mod read;
+mod settings;
+mod work;
+
+pub use board::{Board, Loading};
+pub use process::{Ended, Outcome, Processor};
+pub use settings::{Settings, SettingsError};
+pub use work::{Signals, Summary, Until};

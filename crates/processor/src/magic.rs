@@ -1,0 +1,66 @@
+use arrivage_model::Compression;
+
+/// How many first bytes of an object tell its compression.
+pub(crate) const LENGTH: usize = 6;
+
+/// How an object is compressed, by its first bytes; its name says nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Codec {
+    /// Not at all.
+    None,
+    /// RFC 1952.
+    Gzip,
+    /// RFC 8878.
+    Zstd,
+}
+
+/// A file that nothing here reads, told by its first bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Unsupported(pub(crate) &'static str);
+
+/// What the setting says, or under `auto` what the first bytes say.
+pub(crate) fn codec(setting: Compression, first: &[u8]) -> Result<Codec, Unsupported> {
+    match setting {
+        Compression::None => Ok(Codec::None),
+        Compression::Gzip => Ok(Codec::Gzip),
+        Compression::Zstd => Ok(Codec::Zstd),
+        Compression::Auto => sniff(first),
+    }
+}
+
+fn sniff(first: &[u8]) -> Result<Codec, Unsupported> {
+    match first {
+        [0x1F, 0x8B, ..] => Ok(Codec::Gzip),
+        [0x28, 0xB5, 0x2F, 0xFD, ..] => Ok(Codec::Zstd),
+        // A skippable frame, which may come first.
+        [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..] => Ok(Codec::Zstd),
+        [b'B', b'Z', b'h', b'1'..=b'9', ..] => Err(Unsupported("bzip2")),
+        [0xFD, b'7', b'z', b'X', b'Z', 0x00, ..] => Err(Unsupported("xz")),
+        [0x04, 0x22, 0x4D, 0x18, ..] => Err(Unsupported("lz4")),
+        [b'P', b'K', 0x03, 0x04, ..] | [b'P', b'K', 0x05, 0x06, ..] => Err(Unsupported("zip")),
+        [b'P', b'A', b'R', b'1', ..] => Err(Unsupported("Parquet")),
+        [b'O', b'b', b'j', 0x01, ..] => Err(Unsupported("Avro")),
+        _ => Ok(Codec::None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_bytes_tell_the_compression() {
+        let check = |first: &[u8], expect: Result<Codec, Unsupported>| {
+            assert_eq!(codec(Compression::Auto, first), expect, "{first:?}");
+        };
+        check(b"", Ok(Codec::None));
+        check(b"id,name\n", Ok(Codec::None));
+        check(b"\x1F\x8B\x08\0\0\0", Ok(Codec::Gzip));
+        check(b"\x28\xB5\x2F\xFD\0\0", Ok(Codec::Zstd));
+        check(b"\x53\x2A\x4D\x18\0\0", Ok(Codec::Zstd));
+        check(b"BZh91A", Err(Unsupported("bzip2")));
+        check(b"BZhang", Ok(Codec::None));
+        check(b"PK\x03\x04\x14\0", Err(Unsupported("zip")));
+        assert_eq!(codec(Compression::None, b"\x1F\x8B"), Ok(Codec::None));
+    }
+}

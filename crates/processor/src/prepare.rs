@@ -1,0 +1,79 @@
+use std::sync::Arc;
+
+use arrivage_ledger::{Claim, Destination, LedgerError, SharedLedger, TargetRefusal};
+use arrivage_model::{Captures, ErrorCode, Pipeline, Router, RowColumn, Table};
+
+use crate::decode::Plan;
+use crate::fate::LoadError;
+
+/// A claimed arrival with everything that its load needs to know.
+pub(crate) struct Job {
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) captures: Captures,
+    pub(crate) table: Table,
+    pub(crate) plan: Arc<Plan>,
+    /// What its records are read with, hashed.
+    pub(crate) reading: String,
+}
+
+impl Job {
+    /// Where the rows of a chunk with these columns go.
+    pub(crate) fn destination(&self, columns: &[RowColumn]) -> Destination {
+        Destination {
+            table: self.table.clone(),
+            columns: columns.to_vec(),
+            mode: self.pipeline.mode.clone(),
+        }
+    }
+}
+
+/// Finds the pipeline, looks at the table, and joins them.
+pub(crate) async fn prepare(
+    ledger: &SharedLedger,
+    router: &Router,
+    claim: &Claim,
+) -> Result<Job, LoadError> {
+    let arrival = &claim.arrival;
+    let Some(pipeline) = router.pipeline(&arrival.pipeline) else {
+        let message = format!("the configuration has no pipeline {}", arrival.pipeline);
+        return Err(LoadError::Broken(message));
+    };
+    let table = table(ledger, pipeline).await?;
+    let plan = Arc::new(Plan::new(pipeline, &table)?);
+    let hash = blake3::hash(pipeline.reading().as_bytes()).to_hex();
+    let reading = hash[..16].to_owned();
+    if !claim.restart
+        && claim
+            .reading
+            .as_ref()
+            .is_some_and(|before| *before != reading)
+    {
+        let message = format!(
+            "format or columns of pipeline {} changed after {} records were loaded; \
+             restore them, or run `arrivage replay --from-start {}`",
+            pipeline.name, claim.checkpoint.records, arrival.id
+        );
+        return Err(LoadError::file(ErrorCode::ConfigChanged, message));
+    }
+    Ok(Job {
+        captures: router.captures(pipeline, &arrival.location()),
+        pipeline: Arc::clone(pipeline),
+        table,
+        plan,
+        reading,
+    })
+}
+
+/// The pipeline's table, made if it is missing and may be.
+pub(crate) async fn table(
+    ledger: &SharedLedger,
+    pipeline: &Pipeline,
+) -> Result<Table, LedgerError> {
+    match ledger.table(&pipeline.table).await {
+        Err(LedgerError::Target(TargetRefusal::Missing(_))) if pipeline.create_table => {
+            ledger.create_table(pipeline).await?;
+            ledger.table(&pipeline.table).await
+        }
+        found => found,
+    }
+}

@@ -1,0 +1,348 @@
+//! From the store to chunks: one async stream of decompressed bytes, and one
+//! blocking thread that decodes it.
+
+mod counted;
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use arrivage_model::{Captures, Checkpoint, ErrorCode, Limits, Object};
+use arrivage_store::{ObjectReader, Persistence, Progress, Store, StoreError};
+use async_compression::tokio::bufread::{GzipDecoder, ZstdDecoder};
+use async_compression::zstd::DParameter;
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio_util::io::StreamReader;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
+
+use self::counted::{Counted, Counter};
+use crate::budget::{Budget, Share};
+use crate::decode::{Chunk, ChunkTarget, Decoder, Plan};
+use crate::fate::LoadError;
+use crate::magic::{self, Codec, Unsupported};
+
+/// Decompressed bytes that are handed on at a time, and how many such blocks
+/// wait for the decoder.
+const BLOCK: usize = 128 * 1024;
+const BLOCKS: usize = 4;
+
+/// The expansion of a file is judged after so many decompressed bytes.
+const EXPANSION_GRACE: u64 = 64 << 20;
+
+/// Chunks that wait for the database, besides the ones that it takes.
+const CHUNKS: usize = 1;
+
+/// What is read, and how.
+pub(crate) struct Source {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) object: Object,
+    pub(crate) from: Checkpoint,
+    pub(crate) limits: Limits,
+    /// The largest window of a decompressor, in bytes.
+    pub(crate) window: u64,
+    pub(crate) progress: Progress,
+}
+
+/// How its bytes become chunks.
+pub(crate) struct Decoding {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) captures: Captures,
+    pub(crate) target: ChunkTarget,
+    pub(crate) budget: Budget,
+}
+
+/// A chunk with its share of the memory, which it gives back when dropped.
+pub(crate) struct Draft {
+    pub(crate) chunk: Chunk,
+    _share: Share,
+}
+
+/// A file that is being read and decoded, ahead of who takes its chunks. When
+/// dropped, both end.
+pub(crate) struct Reading {
+    chunks: mpsc::Receiver<Result<Draft, LoadError>>,
+    _pump: AbortOnDropHandle<()>,
+}
+
+impl Reading {
+    pub(crate) fn start(source: Source, decoding: Decoding) -> Self {
+        let (blocks, blocks_out) = mpsc::channel(BLOCKS);
+        let (chunks, chunks_out) = mpsc::channel(CHUNKS);
+        let from = source.from.clone();
+        let pump = tokio::spawn(pump(source, blocks).in_current_span());
+        let runtime = Handle::current();
+        let span = tracing::Span::current();
+        tokio::task::spawn_blocking(move || {
+            let _entered = span.entered();
+            if let Err(error) = decode(&decoding, &from, blocks_out, &chunks, &runtime) {
+                // Nobody listens any more: the load has ended.
+                let _ = chunks.blocking_send(Err(error));
+            }
+        });
+        Self {
+            chunks: chunks_out,
+            _pump: AbortOnDropHandle::new(pump),
+        }
+    }
+
+    /// The next chunk. After the last one, and after an error, nothing is left
+    /// to ask for. May be dropped and called again.
+    pub(crate) async fn next(&mut self) -> Result<Draft, LoadError> {
+        let gone = || LoadError::Broken("the decoder ended before its file did".to_owned());
+        self.chunks.recv().await.unwrap_or_else(|| Err(gone()))
+    }
+}
+
+/// What the pump hands to the decoder.
+enum Piece {
+    /// Decompressed bytes, and how many bytes of the object they took so far.
+    Block { bytes: Bytes, bytes_read: u64 },
+    /// The stream ended as it should.
+    End { bytes_read: u64 },
+}
+
+fn decode(
+    decoding: &Decoding,
+    from: &Checkpoint,
+    mut blocks: mpsc::Receiver<Result<Piece, LoadError>>,
+    chunks: &mpsc::Sender<Result<Draft, LoadError>>,
+    runtime: &Handle,
+) -> Result<(), LoadError> {
+    let plan = Arc::clone(&decoding.plan);
+    let mut decoder = Decoder::new(plan, &decoding.captures, from, decoding.target)?;
+    let mut share = decoding.budget.draw(runtime);
+    let mut hand_on = |decoder: &mut Decoder| {
+        while let Some(chunk) = decoder.take() {
+            let last = chunk.last;
+            let next = if last { None } else { Some(&decoding.budget) };
+            let draft = Draft {
+                chunk,
+                _share: std::mem::replace(&mut share, Share::none()),
+            };
+            if chunks.blocking_send(Ok(draft)).is_err() {
+                return false;
+            }
+            if let Some(budget) = next {
+                share = budget.draw(runtime);
+            }
+        }
+        true
+    };
+    loop {
+        match blocks.blocking_recv() {
+            Some(Ok(Piece::Block { bytes, bytes_read })) => decoder.push(&bytes, bytes_read)?,
+            Some(Ok(Piece::End { bytes_read })) => {
+                decoder.push(&[], bytes_read)?;
+                decoder.end()?;
+                hand_on(&mut decoder);
+                log_ignored(&decoder);
+                return Ok(());
+            }
+            Some(Err(error)) => return Err(error),
+            None => {
+                return Err(LoadError::Broken(
+                    "the reader ended before its file did".into(),
+                ));
+            }
+        }
+        if !hand_on(&mut decoder) {
+            return Ok(());
+        }
+    }
+}
+
+fn log_ignored(decoder: &Decoder) {
+    if !decoder.ignored().is_empty() {
+        tracing::info!(columns = ?decoder.ignored(), "columns of the file that the table lacks were not loaded");
+    }
+}
+
+/// Reads the object from its checkpoint to its end.
+async fn pump(source: Source, blocks: mpsc::Sender<Result<Piece, LoadError>>) {
+    if let Err(error) = read_all(source, &blocks).await {
+        // Nobody listens any more: the load has ended.
+        let _ = blocks.send(Err(error)).await;
+    }
+}
+
+async fn read_all(
+    source: Source,
+    blocks: &mpsc::Sender<Result<Piece, LoadError>>,
+) -> Result<(), LoadError> {
+    let limits = source.limits;
+    let offset = source.from.offset;
+    let Opened {
+        mut bytes,
+        counter,
+        codec,
+        skip,
+    } = open(&source).await?;
+    let mut to_skip = skip;
+    let mut decompressed = 0_u64;
+    loop {
+        let block = read_block(&mut bytes)
+            .await
+            .map_err(|error| reading(error, source.window))?;
+        let bytes_read = match codec {
+            Codec::None => offset + decompressed + block.len() as u64,
+            Codec::Gzip | Codec::Zstd => counter.get(),
+        };
+        if block.is_empty() {
+            let _ = blocks.send(Ok(Piece::End { bytes_read })).await;
+            return Ok(());
+        }
+        decompressed += block.len() as u64;
+        if decompressed > EXPANSION_GRACE
+            && decompressed / bytes_read.max(1) >= limits.max_expansion
+        {
+            return Err(expands(decompressed, bytes_read, limits.max_expansion));
+        }
+        let skipped = to_skip.min(block.len() as u64);
+        to_skip -= skipped;
+        let bytes = block.slice(usize::try_from(skipped).unwrap_or(block.len())..);
+        (source.progress)();
+        if !bytes.is_empty()
+            && blocks
+                .send(Ok(Piece::Block { bytes, bytes_read }))
+                .await
+                .is_err()
+        {
+            return Ok(());
+        }
+    }
+}
+
+fn expands(decompressed: u64, compressed: u64, limit: u64) -> LoadError {
+    let message = format!(
+        "{compressed} bytes of it became {decompressed}; raise pipeline.format.max_expansion \
+         (now {limit}) if that is meant"
+    );
+    LoadError::file(ErrorCode::ExpandsTooMuch, message)
+}
+
+/// Fills one block, or what is left of the stream.
+async fn read_block(bytes: &mut (dyn AsyncRead + Send + Unpin)) -> io::Result<Bytes> {
+    let mut block = BytesMut::with_capacity(BLOCK);
+    while block.len() < BLOCK {
+        let mut rest = (&mut *bytes).take((BLOCK - block.len()) as u64);
+        if rest.read_buf(&mut block).await? == 0 {
+            break;
+        }
+    }
+    Ok(block.freeze())
+}
+
+struct Opened {
+    bytes: Pin<Box<dyn AsyncRead + Send>>,
+    counter: Counter,
+    codec: Codec,
+    /// Decompressed bytes before the checkpoint.
+    skip: u64,
+}
+
+/// The decompressed bytes: an uncompressed object from the checkpoint on, a
+/// compressed one from its start.
+async fn open(source: &Source) -> Result<Opened, LoadError> {
+    let offset = source.from.offset;
+    let counter = Counter::default();
+    let (first, rest): (Vec<u8>, Pin<Box<dyn AsyncBufRead + Send>>) = if offset == 0 {
+        let mut stream = Box::pin(stream(source, 0, Persistence::default()));
+        let first = first_bytes(&mut stream).await?;
+        let chained = io::Cursor::new(first.clone()).chain(stream);
+        (first, Box::pin(chained))
+    } else {
+        let part = Persistence {
+            part: magic::LENGTH as u64,
+            ..Persistence::default()
+        };
+        let first = first_bytes(&mut Box::pin(stream(source, 0, part))).await?;
+        let from = match codec(source, &first)? {
+            Codec::None => offset,
+            Codec::Gzip | Codec::Zstd => 0,
+        };
+        (
+            first,
+            Box::pin(stream(source, from, Persistence::default())),
+        )
+    };
+    let codec = codec(source, &first)?;
+    let counted = Counted::new(rest, counter.clone());
+    let bytes: Pin<Box<dyn AsyncRead + Send>> = match codec {
+        Codec::None => Box::pin(counted),
+        Codec::Gzip => {
+            let mut decoder = GzipDecoder::new(counted);
+            decoder.multiple_members(true);
+            Box::pin(decoder)
+        }
+        Codec::Zstd => {
+            let log = DParameter::window_log_max(source.window.max(1024).ilog2());
+            let mut decoder = ZstdDecoder::with_params(counted, &[log]);
+            decoder.multiple_members(true);
+            Box::pin(decoder)
+        }
+    };
+    let skip = if codec == Codec::None { 0 } else { offset };
+    Ok(Opened {
+        bytes,
+        counter,
+        codec,
+        skip,
+    })
+}
+
+fn codec(source: &Source, first: &[u8]) -> Result<Codec, LoadError> {
+    magic::codec(source.limits.compression, first).map_err(|Unsupported(what)| {
+        let message = format!("it is {what}, which is not read yet; only gzip and zstd are");
+        LoadError::file(ErrorCode::Unsupported, message)
+    })
+}
+
+fn stream(
+    source: &Source,
+    from: u64,
+    persistence: Persistence,
+) -> impl AsyncBufRead + Send + use<> {
+    let store = Arc::clone(&source.store);
+    let progress = Arc::clone(&source.progress);
+    let reader = ObjectReader::new(store, source.object.clone(), from, persistence, progress);
+    StreamReader::new(reader.into_stream())
+}
+
+async fn first_bytes(stream: &mut (impl AsyncRead + Unpin)) -> Result<Vec<u8>, LoadError> {
+    let mut first = Vec::with_capacity(magic::LENGTH);
+    stream
+        .take(magic::LENGTH as u64)
+        .read_to_end(&mut first)
+        .await
+        .map_err(|error| reading(error, 0))?;
+    Ok(first)
+}
+
+/// What an error of the decompressed stream means.
+fn reading(error: io::Error, window: u64) -> LoadError {
+    let kind = error.kind();
+    let words = error.to_string();
+    if let Some(inner) = error.into_inner()
+        && let Ok(error) = inner.downcast::<StoreError>()
+    {
+        return LoadError::Store(*error);
+    }
+    if words.contains("too much memory") {
+        let message = format!(
+            "its window is larger than {window} bytes; raise processor.memory, or compress it with a smaller window"
+        );
+        return LoadError::file(ErrorCode::NeedsMemory, message);
+    }
+    if kind == io::ErrorKind::UnexpectedEof {
+        let message = "its compressed stream ends early; it was cut on its way: deliver it again";
+        return LoadError::file(ErrorCode::Truncated, message);
+    }
+    LoadError::file(
+        ErrorCode::Corrupt,
+        format!("its compression is broken: {words}"),
+    )
+}

@@ -1,0 +1,105 @@
+use std::time::Duration;
+
+/// How a processor works.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Arrivals loaded at the same time.
+    pub workers: usize,
+    /// Connections that load one arrival at the same time.
+    pub connections: usize,
+    /// What the process may use, in bytes; code and clients need a part of it.
+    pub memory: u64,
+    /// How long a claim stands without a renewal.
+    pub lease: Duration,
+    /// How long a load may go without progress before it is let go.
+    pub stall: Duration,
+    /// How often to look for work; jittered.
+    pub poll: Duration,
+    /// Names this process in the ledger.
+    pub owner: String,
+}
+
+/// Settings that cannot work together.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "processor.memory = {memory} is too small for {workers} workers; set it to {needed} at least"
+)]
+pub struct SettingsError {
+    memory: u64,
+    workers: usize,
+    needed: u64,
+}
+
+const MIB: u64 = 1 << 20;
+
+/// What code, clients and runtime use before any file is read.
+const BASE: u64 = 24 * MIB;
+
+/// The smallest and the largest chunk, in bytes of memory.
+const CHUNK: std::ops::RangeInclusive<u64> = 256 * 1024..=4 * MIB;
+
+impl Settings {
+    /// Whether the memory is enough for the workers.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        let needed = BASE + self.chunks() * CHUNK.start() * 2;
+        if self.memory >= needed {
+            return Ok(());
+        }
+        Err(SettingsError {
+            memory: self.memory,
+            workers: self.workers,
+            needed,
+        })
+    }
+
+    /// Chunks that exist at the same time: of each worker one that fills, one
+    /// that waits, and one on each connection.
+    fn chunks(&self) -> u64 {
+        (self.workers * (self.connections + 2)) as u64
+    }
+
+    /// The memory that chunks share, in bytes.
+    pub(crate) fn chunk_memory(&self) -> u64 {
+        (self.memory.saturating_sub(BASE) / 2).max(self.chunks() * CHUNK.start())
+    }
+
+    /// What a chunk may hold, in bytes of memory.
+    pub(crate) fn chunk_bytes(&self) -> usize {
+        let share = self.chunk_memory() / self.chunks();
+        usize::try_from(share.clamp(*CHUNK.start(), *CHUNK.end())).unwrap_or(usize::MAX)
+    }
+
+    /// The largest window that a decompressor may keep, in bytes.
+    pub(crate) fn window(&self) -> u64 {
+        self.memory / 4 / self.workers.max(1) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(memory: u64, workers: usize) -> Settings {
+        Settings {
+            workers,
+            connections: 2,
+            memory,
+            lease: Duration::from_secs(60),
+            stall: Duration::from_secs(600),
+            poll: Duration::from_secs(1),
+            owner: "test".to_owned(),
+        }
+    }
+
+    #[test]
+    fn chunks_fit_the_memory_that_is_left_beside_the_program() {
+        for memory in [64 * MIB, 128 * MIB, 1024 * MIB] {
+            let settings = settings(memory, 2);
+            assert!(settings.check().is_ok());
+            let all = settings.chunk_bytes() as u64 * settings.chunks();
+            assert!(all + BASE <= memory, "{all} of {memory}");
+        }
+        assert!(settings(64 * MIB, 100).check().is_err());
+        assert!(settings(8 * MIB, 1).check().is_err());
+    }
+}

@@ -1,0 +1,284 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arrivage_ledger::{LedgerError, Scope};
+use arrivage_model::{Arrival, ArrivalId};
+use arrivage_store::{Backoff, Policy};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::fate::chain;
+use crate::prepare;
+use crate::process::{Ended, Outcome, Processor};
+
+/// How a process is told to end.
+#[derive(Clone, Debug, Default)]
+pub struct Signals {
+    /// Take nothing new; end or give up the chunk.
+    pub stop: CancellationToken,
+    /// Let go now.
+    pub abort: CancellationToken,
+}
+
+/// How long to work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// Until stopped.
+    Stopped,
+    /// Until nothing is claimable, and nothing is being loaded here.
+    Empty,
+    /// Until all of these rest, whoever loads them; only these are claimed.
+    Resting(Vec<ArrivalId>),
+}
+
+/// What the claims of this process came to.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// Every claim, in the order of their ends.
+    pub ended: Vec<Ended>,
+    /// Store or database did not answer for [`Summary::PATIENCE`]; work ended
+    /// for it.
+    pub away: Option<String>,
+    /// Only a person can go on.
+    pub blocked: Option<String>,
+}
+
+impl Summary {
+    /// How long a process that shall end by itself waits for a server.
+    pub const PATIENCE: Duration = Duration::from_secs(60);
+}
+
+/// What workers share.
+struct Shared {
+    until: Until,
+    scope: Scope,
+    busy: AtomicUsize,
+    progress: Mutex<Progress>,
+    /// Ends the others when one finds that the work is over.
+    over: CancellationToken,
+}
+
+#[derive(Default)]
+struct Progress {
+    summary: Summary,
+    away_since: Option<Instant>,
+}
+
+impl Processor {
+    /// Loads with all workers.
+    pub async fn work(self: &Arc<Self>, until: Until, signals: &Signals) -> Summary {
+        let scope = match &until {
+            Until::Stopped | Until::Empty => Scope::Any,
+            Until::Resting(ids) => Scope::Among(ids.clone()),
+        };
+        if until != Until::Stopped
+            && let Err(error) = self.resume_mended().await
+        {
+            tracing::debug!(error = chain(&error), "paused pipelines were not looked at");
+        }
+        let shared = Arc::new(Shared {
+            until,
+            scope,
+            busy: AtomicUsize::new(0),
+            progress: Mutex::default(),
+            over: CancellationToken::new(),
+        });
+        let mut tasks = JoinSet::new();
+        for _ in 0..self.settings.workers {
+            let (this, shared, signals) = (Arc::clone(self), Arc::clone(&shared), signals.clone());
+            tasks.spawn(async move { this.worker(&shared, &signals).await });
+        }
+        let housekeeping = {
+            let this = Arc::clone(self);
+            tokio::spawn(async move { this.keep_house().await })
+        };
+        while let Some(ended) = tasks.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a worker ended by itself");
+            }
+        }
+        housekeeping.abort();
+        std::mem::take(&mut shared.lock().summary)
+    }
+
+    /// Claims one arrival and loads it; nothing if there is none to claim.
+    pub async fn claim_and_load(
+        &self,
+        scope: &Scope,
+        owner: &str,
+        signals: &Signals,
+    ) -> Result<Option<Ended>, LedgerError> {
+        let lease = self.settings.lease;
+        match self
+            .ledger
+            .claim(&self.pipelines, scope, owner, lease)
+            .await?
+        {
+            Some(claim) => Ok(Some(self.process(claim, signals).await)),
+            None => Ok(None),
+        }
+    }
+
+    async fn worker(&self, shared: &Shared, signals: &Signals) {
+        let mut backoff = Backoff::default();
+        while !signals.stop.is_cancelled() && !shared.over.is_cancelled() {
+            shared.busy.fetch_add(1, Ordering::SeqCst);
+            let owner = &self.settings.owner;
+            let ended = self.claim_and_load(&shared.scope, owner, signals).await;
+            shared.busy.fetch_sub(1, Ordering::SeqCst);
+            let wait = match ended {
+                Ok(Some(ended)) => {
+                    shared.note(ended);
+                    backoff.reset();
+                    Duration::ZERO
+                }
+                Ok(None) => {
+                    backoff.reset();
+                    if self.is_over(shared).await {
+                        shared.over.cancel();
+                        return;
+                    }
+                    jittered(self.settings.poll)
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        error = chain(&error),
+                        "the ledger cannot be asked for work; trying again"
+                    );
+                    shared.note_away(&error);
+                    backoff.next_delay(None).unwrap_or(self.settings.poll)
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.wake.notified(), if !wait.is_zero() => {}
+                () = signals.stop.cancelled() => {}
+                () = shared.over.cancelled() => {}
+            }
+        }
+    }
+
+    /// Whether a worker that found nothing to claim may end.
+    async fn is_over(&self, shared: &Shared) -> bool {
+        match &shared.until {
+            Until::Stopped => false,
+            Until::Empty => shared.busy.load(Ordering::SeqCst) == 0,
+            Until::Resting(ids) => match self.first_restless(ids).await {
+                Ok(None) => true,
+                Ok(Some(arrival)) => self.is_held(shared, &arrival).await,
+                Err(_) => false,
+            },
+        }
+    }
+
+    async fn first_restless(&self, ids: &[ArrivalId]) -> Result<Option<Arrival>, LedgerError> {
+        for id in ids {
+            let arrival = self.ledger.arrival(*id).await?;
+            if let Some(arrival) = arrival.filter(|arrival| !arrival.rests()) {
+                return Ok(Some(arrival));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a person has to mend the arrival's pipeline before it goes on.
+    async fn is_held(&self, shared: &Shared, arrival: &Arrival) -> bool {
+        let paused = self
+            .ledger
+            .paused(std::slice::from_ref(&arrival.pipeline))
+            .await;
+        let Some((name, reason)) = paused.unwrap_or_default().pop() else {
+            return false;
+        };
+        shared.lock().summary.blocked = Some(format!("pipeline {name} is paused: {reason}"));
+        true
+    }
+
+    /// Ends what stopped processes left behind, and tries paused pipelines again.
+    async fn keep_house(&self) {
+        loop {
+            match self.ledger.reap().await {
+                Ok(0) => {}
+                Ok(ended) => tracing::warn!(ended, "ended database backends of expired leases"),
+                Err(error) => {
+                    tracing::debug!(error = chain(&error), "expired leases were not looked for")
+                }
+            }
+            if let Err(error) = self.resume_mended().await {
+                tracing::debug!(error = chain(&error), "paused pipelines were not looked at");
+            }
+            tokio::time::sleep(jittered(self.settings.lease / 2)).await;
+        }
+    }
+
+    async fn resume_mended(&self) -> Result<(), LedgerError> {
+        for (name, reason) in self.ledger.paused(&self.pipelines).await? {
+            let Some(pipeline) = self.router.pipeline(&name) else {
+                continue;
+            };
+            let Ok(table) = prepare::table(&self.ledger, pipeline).await else {
+                continue;
+            };
+            if crate::decode::Plan::new(pipeline, &table).is_ok() {
+                self.ledger.resume(&name).await?;
+                tracing::info!(
+                    pipeline = name,
+                    reason,
+                    "the pipeline goes on: this was mended"
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, ended: Ended) {
+        if self.until == Until::Stopped {
+            return;
+        }
+        let mut progress = self.lock();
+        match &ended.outcome {
+            Outcome::Away(why) => self.away(&mut progress, why.clone()),
+            Outcome::Blocked(why) => {
+                progress.summary.blocked = Some(why.clone());
+                if matches!(self.until, Until::Resting(_)) {
+                    self.over.cancel();
+                }
+            }
+            _ => progress.away_since = None,
+        }
+        progress.summary.ended.push(ended);
+    }
+
+    fn note_away(&self, error: &LedgerError) {
+        if self.until != Until::Stopped {
+            self.away(&mut self.lock(), chain(error));
+        }
+    }
+
+    fn away(&self, progress: &mut Progress, why: String) {
+        let since = *progress.away_since.get_or_insert_with(Instant::now);
+        if since.elapsed() >= Summary::PATIENCE {
+            progress.summary.away = Some(why);
+            self.over.cancel();
+        }
+    }
+}
+
+/// Between a half and all of it, so that processes do not poll in step.
+fn jittered(wait: Duration) -> Duration {
+    Backoff::new(Policy {
+        first: wait,
+        cap: wait,
+        tries: None,
+    })
+    .next_delay(None)
+    .unwrap_or(wait)
+}

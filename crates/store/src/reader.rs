@@ -1,0 +1,276 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrivage_model::Object;
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt};
+use tokio::time::{Instant, sleep};
+
+use crate::store::{Body, Store};
+use crate::{Backoff, Policy, StoreError};
+
+/// Is called for every block of bytes and for every answer of the store, even
+/// a refusal: as long as it is called, work goes on.
+pub type Progress = Arc<dyn Fn() + Send + Sync>;
+
+/// How hard an [`ObjectReader`] tries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Persistence {
+    /// So many bytes are asked for at a time.
+    pub part: u64,
+    /// The waits between failures without a byte in between; when its tries
+    /// are used up the last error is handed on.
+    pub policy: Policy,
+    /// How long an object may be missing before it is gone: a notification may
+    /// come before its object can be seen.
+    pub appears_within: Duration,
+}
+
+impl Default for Persistence {
+    fn default() -> Self {
+        Self {
+            part: 8 * 1024 * 1024,
+            policy: Policy::default().tries(8),
+            appears_within: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Reads one content of one object, from any byte to its end, whatever cuts
+/// the way: it goes on at the very next byte, and hands on no byte of another
+/// content, none twice and none too few.
+pub struct ObjectReader {
+    store: Arc<dyn Store>,
+    object: Object,
+    persistence: Persistence,
+    progress: Progress,
+    position: u64,
+    body: Option<Body>,
+    backoff: Backoff,
+    missing_since: Option<Instant>,
+    over: bool,
+}
+
+impl ObjectReader {
+    /// Asks for nothing before the first [`next`](Self::next).
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        object: Object,
+        from: u64,
+        persistence: Persistence,
+        progress: Progress,
+    ) -> Self {
+        Self {
+            store,
+            object,
+            persistence,
+            progress,
+            position: from,
+            body: None,
+            backoff: Backoff::new(persistence.policy),
+            missing_since: None,
+            over: false,
+        }
+    }
+
+    /// The next bytes, none of them empty; nothing after the object's last
+    /// byte and after an error. May be dropped and called again at any time.
+    pub async fn next(&mut self) -> Option<Result<Bytes, StoreError>> {
+        while !self.over {
+            match self.step().await {
+                Ok(Some(block)) if block.is_empty() => {}
+                Ok(Some(block)) => return Some(Ok(block)),
+                Ok(None) => self.over = true,
+                Err(error) => {
+                    self.body = None;
+                    if let Err(error) = self.cope(error).await {
+                        self.over = true;
+                        return Some(Err(error));
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// The same as a stream, for tokio-util's `StreamReader`.
+    #[must_use]
+    pub fn into_stream(self) -> BoxStream<'static, Result<Bytes, StoreError>> {
+        stream::unfold(self, |mut reader| async {
+            let block = reader.next().await?;
+            Some((block, reader))
+        })
+        .boxed()
+    }
+
+    /// Where the next byte stands in the object.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// What is read, as far as it is known by now: its size, and its version
+    /// where the pin moved.
+    #[must_use]
+    pub fn object(&self) -> &Object {
+        &self.object
+    }
+
+    /// A block, an empty one if there was something else to do, or the end.
+    async fn step(&mut self) -> Result<Option<Bytes>, StoreError> {
+        let Some(size) = self.object.size else {
+            self.look().await?;
+            return Ok(Some(Bytes::new()));
+        };
+        let Some(body) = &mut self.body else {
+            if self.position == size && size > 0 {
+                return Ok(None);
+            }
+            self.open(size).await?;
+            return Ok(Some(Bytes::new()));
+        };
+        match body.chunks.next().await {
+            Some(Ok(block)) => {
+                self.take(block.len() as u64, size)?;
+                Ok(Some(block))
+            }
+            Some(Err(error)) => Err(error),
+            None if self.position < body.range.end => Err(StoreError::cut("the body ended early")),
+            None => {
+                self.body = None;
+                let ended = self.position == size;
+                Ok((!ended).then(Bytes::new))
+            }
+        }
+    }
+
+    /// Learns what the notification did not say.
+    async fn look(&mut self) -> Result<(), StoreError> {
+        let version = self.object.version_id.as_ref();
+        let now = self.store.head(&self.object.location, version).await?;
+        (self.progress)();
+        if now.etag != self.object.etag {
+            return Err(StoreError::Changed(self.object.location.clone()));
+        }
+        if now.size.is_none() {
+            return Err(self.contradiction("it does not say how long it is".to_owned()));
+        }
+        self.object.size = now.size;
+        self.object.last_modified = self.object.last_modified.or(now.last_modified);
+        Ok(())
+    }
+
+    async fn open(&mut self, size: u64) -> Result<(), StoreError> {
+        if self.position > size {
+            let place = self.position;
+            return Err(self.contradiction(format!("it has {size} bytes, and {place} were read")));
+        }
+        let end = size.min(self.position.saturating_add(self.persistence.part.max(1)));
+        let range = self.position..end;
+        let body = self.store.read(&self.object, range).await?;
+        (self.progress)();
+        if body.range.start != self.position || body.total != size || body.range.end > size {
+            let what = format!("{:?} of {} came instead of {size}", body.range, body.total);
+            return Err(self.contradiction(what));
+        }
+        self.body = Some(body);
+        Ok(())
+    }
+
+    fn take(&mut self, length: u64, size: u64) -> Result<(), StoreError> {
+        (self.progress)();
+        if length > size - self.position {
+            return Err(self.contradiction(format!("more than its {size} bytes came")));
+        }
+        if length > 0 {
+            self.position += length;
+            self.backoff.reset();
+            self.missing_since = None;
+        }
+        Ok(())
+    }
+
+    /// Waits, if waiting can help; else hands the error back.
+    async fn cope(&mut self, error: StoreError) -> Result<(), StoreError> {
+        (self.progress)();
+        let error = match error {
+            StoreError::Gone(_) => match self.move_pin().await {
+                Ok(true) => return Ok(()),
+                Ok(false) => error,
+                Err(error) => error,
+            },
+            error => error,
+        };
+        let delay = match &error {
+            StoreError::Gone(_) => self.delay_until_gone(),
+            StoreError::Busy { .. }
+            | StoreError::Unavailable(_)
+            | StoreError::Contradiction { .. } => self.backoff.next_delay(error.retry_after()),
+            StoreError::Changed(_)
+            | StoreError::Denied { .. }
+            | StoreError::Archived(_)
+            | StoreError::Refused { .. }
+            | StoreError::Corrupted(_)
+            | StoreError::Misconfigured { .. } => None,
+        };
+        let Some(delay) = delay else {
+            return Err(error);
+        };
+        tracing::debug!(
+            object.location = %self.object.location,
+            object.position = self.position,
+            delay_ms = delay.as_millis(),
+            error = &error as &dyn std::error::Error,
+            "reading goes on after a pause"
+        );
+        sleep(delay).await;
+        (self.progress)();
+        Ok(())
+    }
+
+    /// When the version is gone but the key holds the same content, that is
+    /// what is read from here on.
+    async fn move_pin(&mut self) -> Result<bool, StoreError> {
+        if self.object.version_id.is_none() {
+            return Ok(false);
+        }
+        let now = match self.store.head(&self.object.location, None).await {
+            Ok(now) => now,
+            Err(StoreError::Gone(_)) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        if now.etag != self.object.etag {
+            return Err(StoreError::Changed(self.object.location.clone()));
+        }
+        if now.version_id == self.object.version_id {
+            return Ok(false);
+        }
+        self.object.version_id = now.version_id;
+        Ok(true)
+    }
+
+    /// The tries of other failures do not limit this: only time does.
+    fn delay_until_gone(&mut self) -> Option<Duration> {
+        let since = *self.missing_since.get_or_insert_with(Instant::now);
+        let left = self
+            .persistence
+            .appears_within
+            .checked_sub(since.elapsed())?;
+        let delay = self
+            .backoff
+            .next_delay(None)
+            .unwrap_or(self.persistence.policy.cap);
+        Some(delay.min(left)).filter(|delay| !delay.is_zero())
+    }
+
+    fn contradiction(&self, what: String) -> StoreError {
+        StoreError::Contradiction {
+            location: self.object.location.clone(),
+            what,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

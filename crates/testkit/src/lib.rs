@@ -1,0 +1,24 @@
+//! What the tests of every crate stand on: real servers, processes to kill, and states to wait for.
+//!
+//! Errors are `anyhow`, for a test ends with `?` and shows the whole chain.
+
+mod background;
+mod eventually;
+mod ministack;
+mod postgres;
+mod s3_server;
+
+pub use background::Background;
+pub use eventually::eventually;
+pub use ministack::{Ministack, Place};
+pub use postgres::{Cluster, Database, Postgres};
+pub use s3_server::{Content, Fault, Request, S3Server, Stored};
+pub use xtask::place::unique_name;
+pub use xtask::process::tied;
+
+/// Runs what waits for a server or a program where it holds up no other task.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+) -> anyhow::Result<T> {
+    tokio::task::spawn_blocking(work).await?
+}

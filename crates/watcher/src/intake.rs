@@ -1,0 +1,336 @@
+use std::sync::Arc;
+
+use arrivage_ledger::{
+    FoundBy, Ignored, LedgerError, Registered, Registration, SharedLedger, Unreadable,
+};
+use arrivage_model::{ArrivalId, Location, Mode, Object, Pipeline, Router};
+use arrivage_store::{StoreError, Stores};
+use chrono::{TimeDelta, Utc};
+use futures::{StreamExt, stream};
+use tracing::{debug, info, warn};
+
+use crate::counts::{self, Outcome};
+use crate::health::chain;
+use crate::notification::Notice;
+
+/// How many objects one transaction registers.
+const BATCH: usize = 500;
+
+/// How many objects are asked for at the same time.
+const HEADS: usize = 4;
+
+/// An object that was announced and is not there may still come for so long.
+const APPEARS_WITHIN: TimeDelta = TimeDelta::seconds(60);
+
+/// The way from what a source found to the ledger; every source takes it.
+#[derive(Clone)]
+pub struct Intake {
+    source: String,
+    ledger: SharedLedger,
+    stores: Stores,
+    router: Arc<Router>,
+}
+
+/// An object, and how it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// What was said about it.
+    pub notice: Notice,
+    /// Who said so.
+    pub by: FoundBy,
+}
+
+/// What became of something found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It stands in the ledger.
+    Registered(Registered),
+    /// No pipeline takes it; it stands among the ignored.
+    Ignored,
+    /// There is nothing to load.
+    Nothing,
+    /// Nothing is recorded, because of this: the source has to say it again.
+    NotYet(String),
+}
+
+impl Taken {
+    /// Whether the source may forget it.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        !matches!(self, Self::NotYet(_))
+    }
+}
+
+/// What routing and the store made of something found.
+enum Identified {
+    Content(Object, Arc<Pipeline>),
+    Unclaimed,
+    Nothing,
+    NotYet(String),
+}
+
+impl Intake {
+    /// The intake of one source.
+    #[must_use]
+    pub fn new(
+        source: impl Into<String>,
+        ledger: SharedLedger,
+        stores: Stores,
+        router: Arc<Router>,
+    ) -> Self {
+        let source = source.into();
+        Self {
+            source,
+            ledger,
+            stores,
+            router,
+        }
+    }
+
+    /// Records what was found: one answer for each, in order.
+    ///
+    /// All that is [settled](Taken::is_settled) is durable when this returns. An
+    /// error is the ledger's; everything may then be said again, for what stands
+    /// in the ledger already stays once.
+    pub async fn take(&self, found: &[Found]) -> Result<Vec<Taken>, LedgerError> {
+        let mut taken = Vec::with_capacity(found.len());
+        for batch in found.chunks(BATCH) {
+            taken.extend(self.take_batch(batch).await?);
+        }
+        Ok(taken)
+    }
+
+    /// Whether a pipeline takes what is there.
+    #[must_use]
+    pub fn is_claimed(&self, location: &Location) -> bool {
+        self.router.route(location).is_some()
+    }
+
+    /// Keeps a message that could not be read, or not all of it.
+    pub async fn keep_unreadable(
+        &self,
+        body: &[u8],
+        reasons: &[String],
+    ) -> Result<(), LedgerError> {
+        let notification = Unreadable {
+            source: self.source.clone(),
+            body: head_of(body, Unreadable::MAX_BODY),
+            reason: head_of(reasons.join("; ").as_bytes(), Unreadable::MAX_BODY),
+        };
+        self.ledger.keep_unreadable(&[notification]).await?;
+        counts::add(&self.source, Outcome::Unreadable, 1);
+        Ok(())
+    }
+
+    /// Answers when the ledger can take something in.
+    pub async fn ready(&self) -> Result<(), LedgerError> {
+        self.ledger.ping().await
+    }
+
+    async fn take_batch(&self, found: &[Found]) -> Result<Vec<Taken>, LedgerError> {
+        let questions: Vec<_> = found
+            .iter()
+            .map(|found| self.identify(&found.notice))
+            .collect();
+        let identified: Vec<Identified> = stream::iter(questions).buffered(HEADS).collect().await;
+
+        let mut unclaimed = Vec::new();
+        let mut registrations = Vec::new();
+        for (found, identified) in found.iter().zip(&identified) {
+            match identified {
+                Identified::Content(object, pipeline) => registrations.push(Registration {
+                    pipeline: pipeline.name.clone(),
+                    object: object.clone(),
+                    found_by: found.by.clone(),
+                }),
+                Identified::Unclaimed => unclaimed.push(Ignored {
+                    location: found.notice.location.clone(),
+                    size: found.notice.size,
+                    source: self.source.clone(),
+                    seen_at: None,
+                }),
+                Identified::Nothing | Identified::NotYet(_) => {}
+            }
+        }
+        if !unclaimed.is_empty() {
+            self.ledger.keep_ignored(&unclaimed).await?;
+        }
+        let mut registered = match registrations.as_slice() {
+            [] => Vec::new(),
+            registrations => self.ledger.register(registrations).await?,
+        }
+        .into_iter();
+
+        let mut taken = Vec::with_capacity(found.len());
+        for (found, identified) in found.iter().zip(identified) {
+            taken.push(match identified {
+                Identified::Content(object, pipeline) => {
+                    let answer = registered
+                        .next()
+                        .expect("the ledger answers each registration");
+                    self.registered(answer, &object, &pipeline, &found.by)
+                        .await?
+                }
+                Identified::Unclaimed => {
+                    counts::add(&self.source, Outcome::Ignored, 1);
+                    debug!(
+                        source = self.source,
+                        object.key = found.notice.location.key,
+                        object.bucket = found.notice.location.bucket,
+                        "no pipeline takes this object"
+                    );
+                    Taken::Ignored
+                }
+                Identified::Nothing => {
+                    counts::add(&self.source, Outcome::Skipped, 1);
+                    Taken::Nothing
+                }
+                Identified::NotYet(why) => Taken::NotYet(why),
+            });
+        }
+        Ok(taken)
+    }
+
+    /// Finds the pipeline, and the content where the notice does not say it.
+    async fn identify(&self, notice: &Notice) -> Identified {
+        let location = &notice.location;
+        let Some(route) = self.router.route(location) else {
+            return Identified::Unclaimed;
+        };
+        if notice.size == Some(0) && location.key.ends_with('/') {
+            self.skipped(location, "it only stands for a folder");
+            return Identified::Nothing;
+        }
+        if let Some(etag) = &notice.etag {
+            let object = Object {
+                location: location.clone(),
+                etag: etag.clone(),
+                version_id: notice.version_id.clone(),
+                size: notice.size,
+                last_modified: notice.last_modified,
+                sequencer: notice.sequencer.clone(),
+            };
+            return Identified::Content(object, route.pipeline);
+        }
+        let store = self.stores.get(location.store);
+        match store.head(location, notice.version_id.as_ref()).await {
+            Ok(object) => {
+                let object = Object {
+                    sequencer: notice.sequencer.clone(),
+                    ..object
+                };
+                Identified::Content(object, route.pipeline)
+            }
+            Err(StoreError::Gone(_)) if !is_fresh(notice) => {
+                self.skipped(location, "it is gone already");
+                Identified::Nothing
+            }
+            Err(error @ StoreError::Refused { .. }) => {
+                warn!(
+                    source = self.source,
+                    object.key = location.key,
+                    object.bucket = location.bucket,
+                    "skipped: {error}"
+                );
+                Identified::Nothing
+            }
+            Err(error) => Identified::NotYet(chain(&error)),
+        }
+    }
+
+    /// Looks whether a content that was loaded before another one of its key
+    /// stands there again.
+    async fn registered(
+        &self,
+        answer: Registered,
+        object: &Object,
+        pipeline: &Pipeline,
+        by: &FoundBy,
+    ) -> Result<Taken, LedgerError> {
+        let mut answer = answer;
+        if let Registered::LoadedBefore(id) = answer
+            && pipeline.mode != Mode::Append
+        {
+            let store = self.stores.get(object.location.store);
+            match store.head(&object.location, None).await {
+                Ok(now) if now.etag == object.etag => {
+                    self.ledger.load_anew(id).await?;
+                    answer = Registered::Requeued(id);
+                }
+                Ok(_) | Err(StoreError::Gone(_) | StoreError::Refused { .. }) => {}
+                Err(error) => return Ok(Taken::NotYet(chain(&error))),
+            }
+        }
+        match answer {
+            Registered::New(id) => self.tell(Outcome::New, id, object, pipeline),
+            Registered::Requeued(id) => self.tell(Outcome::Requeued, id, object, pipeline),
+            // That a listing sees what is known is no notification.
+            Registered::Known(..) | Registered::LoadedBefore(_) if *by == FoundBy::Listing => {}
+            Registered::Known(id, _) | Registered::LoadedBefore(id) => {
+                self.tell(Outcome::Duplicate, id, object, pipeline);
+            }
+        }
+        Ok(Taken::Registered(answer))
+    }
+
+    fn tell(&self, outcome: Outcome, id: ArrivalId, object: &Object, pipeline: &Pipeline) {
+        counts::add(&self.source, outcome, 1);
+        let (source, pipeline) = (self.source.as_str(), pipeline.name.as_str());
+        let Location { bucket, key, .. } = &object.location;
+        match outcome {
+            Outcome::New => {
+                info!(
+                    source,
+                    pipeline,
+                    arrival.id = id.0,
+                    object.bucket = bucket,
+                    object.key = key,
+                    "registered a new arrival"
+                );
+            }
+            Outcome::Requeued => {
+                info!(
+                    source,
+                    pipeline,
+                    arrival.id = id.0,
+                    object.bucket = bucket,
+                    object.key = key,
+                    "queued an arrival again"
+                );
+            }
+            _ => {
+                debug!(
+                    source,
+                    pipeline,
+                    arrival.id = id.0,
+                    object.bucket = bucket,
+                    object.key = key,
+                    "knew this arrival"
+                );
+            }
+        }
+    }
+
+    fn skipped(&self, location: &Location, why: &str) {
+        info!(
+            source = self.source,
+            object.bucket = location.bucket,
+            object.key = location.key,
+            "skipped an object: {why}"
+        );
+    }
+}
+
+/// Whether the object was announced so recently that it may yet appear.
+fn is_fresh(notice: &Notice) -> bool {
+    notice
+        .last_modified
+        .is_some_and(|time| Utc::now() - time < APPEARS_WITHIN)
+}
+
+/// As much of a text as fits, cut between two characters.
+fn head_of(text: &[u8], length: usize) -> String {
+    let mut text = String::from_utf8_lossy(text).replace('\0', "\u{FFFD}");
+    text.truncate(text.floor_char_boundary(length));
+    text
+}

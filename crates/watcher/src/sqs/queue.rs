@@ -1,0 +1,253 @@
+use std::error::Error;
+use std::time::Duration;
+
+use arrivage_store::{AwsSettings, Source, aws_config};
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message};
+use url::Url;
+
+use super::SqsSource;
+use crate::health::chain;
+
+/// SQS hands out and takes back no more at a time.
+const BATCH: i32 = 10;
+
+/// One queue of SQS. Nothing outside this file knows the SDK.
+#[derive(Debug)]
+pub(super) struct Queue {
+    client: Client,
+    url: String,
+}
+
+/// A message that is ours until its visibility timeout ends.
+#[derive(Clone, Debug)]
+pub(super) struct Delivery {
+    /// The same at every redelivery.
+    pub(super) message_id: String,
+    /// Names this delivery of it.
+    pub(super) receipt: String,
+    /// What it says.
+    pub(super) body: String,
+}
+
+/// Why the queue did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum QueueError {
+    /// Only a person can mend it.
+    #[error("{what}")]
+    Misconfigured {
+        /// What to look at.
+        what: String,
+        /// SQS's own words.
+        source: Option<Source>,
+    },
+    /// No answer, or one that says: later.
+    #[error("the queue did not answer")]
+    Unavailable(#[source] Source),
+}
+
+impl Queue {
+    /// Asks nobody yet.
+    pub(super) async fn new(source: &SqsSource) -> Result<Self, QueueError> {
+        let url = Url::parse(&source.queue_url).ok().filter(Url::has_host);
+        let url = url.ok_or_else(|| QueueError::Misconfigured {
+            what: format!("the queue_url {:?} is no URL", source.queue_url),
+            source: None,
+        })?;
+        let region = source.region.clone().or_else(|| region_of(url.host_str()?));
+        let settings = AwsSettings {
+            endpoint: Some(endpoint(source, &url)),
+            region,
+            ..AwsSettings::default()
+        };
+        Ok(Self {
+            client: Client::new(&aws_config(&settings).await),
+            url: source.queue_url.clone(),
+        })
+    }
+
+    /// Up to ten messages; waits for the first one for so long. When this is
+    /// dropped, what was on its way comes again after the visibility timeout.
+    pub(super) async fn receive(&self, wait: Duration) -> Result<Vec<Delivery>, QueueError> {
+        let seconds = i32::try_from(wait.as_secs()).unwrap_or(i32::MAX);
+        let answer = self
+            .client
+            .receive_message()
+            .queue_url(&self.url)
+            .max_number_of_messages(BATCH)
+            .wait_time_seconds(seconds)
+            .send()
+            .await
+            .map_err(|error| self.explain("ReceiveMessage", &error))?;
+        Ok(answer
+            .messages
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(delivery)
+            .collect())
+    }
+
+    /// Takes deliveries off the queue, ten at most. Returns why some stayed: they
+    /// come again.
+    pub(super) async fn delete(&self, receipts: &[String]) -> Result<Vec<String>, QueueError> {
+        let entry = |(index, receipt): (usize, &String)| {
+            DeleteMessageBatchRequestEntry::builder()
+                .id(index.to_string())
+                .receipt_handle(receipt)
+                .build()
+                .expect("id and receipt are set")
+        };
+        let answer = self
+            .client
+            .delete_message_batch()
+            .queue_url(&self.url)
+            .set_entries(Some(receipts.iter().enumerate().map(entry).collect()))
+            .send()
+            .await
+            .map_err(|error| self.explain("DeleteMessageBatch", &error))?;
+        let stayed = answer.failed.iter().map(|failed| {
+            format!(
+                "{}: {}",
+                failed.code,
+                failed.message.as_deref().unwrap_or("no reason given")
+            )
+        });
+        Ok(stayed.collect())
+    }
+
+    fn explain<E, R>(&self, operation: &str, error: &SdkError<E, R>) -> QueueError
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+        R: std::fmt::Debug,
+    {
+        let url = &self.url;
+        let code = error.code().unwrap_or_default();
+        let what = match code.rsplit(['.', '#']).next().unwrap_or_default() {
+            "QueueDoesNotExist" | "NonExistentQueue" => format!(
+                "there is no queue {url}; create it, or correct queue_url (its account and region)"
+            ),
+            "AccessDenied" | "AccessDeniedException" => format!(
+                "we may not use the queue {url}; allow sqs:ReceiveMessage and sqs:DeleteMessage on \
+                 it, and kms:Decrypt on its key if it has one"
+            ),
+            "InvalidClientTokenId"
+            | "UnrecognizedClientException"
+            | "InvalidAccessKeyId"
+            | "SignatureDoesNotMatch"
+            | "ExpiredToken"
+            | "ExpiredTokenException"
+            | "MissingAuthenticationToken"
+            | "InvalidSecurity" => {
+                format!("the queue {url} does not accept the credentials")
+            }
+            "InvalidAddress" => format!("{url} is no queue's address; correct queue_url"),
+            _ => {
+                return QueueError::Unavailable(format!("{operation}: {}", chain(error)).into());
+            }
+        };
+        let said = error.message().unwrap_or("no reason given");
+        QueueError::Misconfigured {
+            what,
+            source: Some(format!("{operation}: {code}: {said}").into()),
+        }
+    }
+}
+
+fn delivery(message: Message) -> Option<Delivery> {
+    Some(Delivery {
+        message_id: message.message_id?,
+        receipt: message.receipt_handle?,
+        body: message.body.unwrap_or_default(),
+    })
+}
+
+/// Where SQS answers: as the source says, else as AWS's own variable says, else
+/// where the queue's URL points.
+fn endpoint(source: &SqsSource, queue_url: &Url) -> String {
+    let named = source.endpoint.clone();
+    let from_environment = || std::env::var("AWS_ENDPOINT_URL_SQS").ok();
+    named
+        .or_else(from_environment)
+        .filter(|endpoint| !endpoint.is_empty())
+        .unwrap_or_else(|| queue_url.origin().ascii_serialization())
+}
+
+/// The region that AWS, or LocalStack after its manner, puts into the host.
+fn region_of(host: &str) -> Option<String> {
+    const SUFFIXES: [&str; 4] = [
+        ".amazonaws.com",
+        ".amazonaws.com.cn",
+        ".api.aws",
+        ".localhost.localstack.cloud",
+    ];
+
+    let name = SUFFIXES
+        .iter()
+        .find_map(|suffix| host.strip_suffix(suffix))?;
+    let labels: Vec<&str> = name.split('.').collect();
+    let region = match labels.as_slice() {
+        ["sqs" | "sqs-fips", region] => region,
+        // An interface endpoint of a VPC.
+        [_, "sqs" | "sqs-fips", region, "vpce"] => region,
+        // As queues were addressed once.
+        [region, "queue"] => region,
+        _ => return None,
+    };
+    Some((*region).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_region_stands_in_the_host() {
+        let check = |host: &str, expect: Option<&str>| {
+            assert_eq!(region_of(host).as_deref(), expect, "{host}");
+        };
+        check("sqs.eu-west-3.amazonaws.com", Some("eu-west-3"));
+        check("sqs.cn-north-1.amazonaws.com.cn", Some("cn-north-1"));
+        check(
+            "sqs-fips.us-gov-west-1.amazonaws.com",
+            Some("us-gov-west-1"),
+        );
+        check("sqs.eu-west-3.api.aws", Some("eu-west-3"));
+        check(
+            "vpce-0a1-b2.sqs.eu-west-3.vpce.amazonaws.com",
+            Some("eu-west-3"),
+        );
+        check("eu-west-3.queue.amazonaws.com", Some("eu-west-3"));
+        check(
+            "sqs.eu-west-3.localhost.localstack.cloud",
+            Some("eu-west-3"),
+        );
+        check("queue.amazonaws.com", None);
+        check("localhost", None);
+        check("127.0.0.1", None);
+        check("sqs.internal.example.com", None);
+    }
+
+    #[test]
+    fn the_endpoint_is_the_origin_of_the_queue_unless_another_is_named() {
+        let check = |queue_url: &str, named: Option<&str>, expect: &str| {
+            let source = SqsSource {
+                name: "sqs".to_owned(),
+                queue_url: queue_url.to_owned(),
+                endpoint: named.map(str::to_owned),
+                region: None,
+                unreadable: Default::default(),
+            };
+            let url = Url::parse(queue_url).expect(queue_url);
+            assert_eq!(endpoint(&source, &url), expect);
+        };
+        let aws = "https://sqs.eu-west-3.amazonaws.com/123456789012/drop";
+        check(aws, None, "https://sqs.eu-west-3.amazonaws.com");
+        check(aws, Some("http://sqs:9324"), "http://sqs:9324");
+        check(
+            "http://127.0.0.1:4566/000000000000/drop",
+            None,
+            "http://127.0.0.1:4566",
+        );
+    }
+}

@@ -1,0 +1,159 @@
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use arrivage_ledger::SharedLedger;
+use arrivage_model::Router;
+use arrivage_store::{Backoff, Stores};
+use futures::FutureExt;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::counts;
+use crate::folder::{FolderSource, Looker};
+use crate::health::{Health, Monitor};
+use crate::intake::Intake;
+use crate::listing::{Lister, ListingSource};
+use crate::sqs::{Receiver, SqsSource};
+
+/// Where notifications come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A queue.
+    Sqs(SqsSource),
+    /// A directory.
+    Folder(FolderSource),
+    /// A bucket that is looked through.
+    Listing(ListingSource),
+}
+
+impl Source {
+    /// Its name in logs, metrics and the ledger.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Sqs(source) => &source.name,
+            Self::Folder(source) => &source.name,
+            Self::Listing(source) => &source.name,
+        }
+    }
+
+    /// Its kind, in the configuration's word.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Sqs(_) => "sqs",
+            Self::Folder(_) => "folder",
+            Self::Listing(_) => "listing",
+        }
+    }
+}
+
+/// What sources work with.
+#[derive(Clone)]
+pub struct Context {
+    /// Where arrivals are recorded.
+    pub ledger: SharedLedger,
+    /// Where objects are.
+    pub stores: Stores,
+    /// Which pipeline takes which object.
+    pub router: Arc<Router>,
+}
+
+/// Every source of this process, at work side by side.
+pub struct Watcher {
+    sources: Vec<(Source, Monitor)>,
+    context: Context,
+}
+
+impl Watcher {
+    /// Starts nothing yet.
+    #[must_use]
+    pub fn new(sources: Vec<Source>, context: Context) -> Self {
+        let monitored = |source: Source| {
+            let monitor = Monitor::new(source.name(), source.kind());
+            (source, monitor)
+        };
+        Self {
+            sources: sources.into_iter().map(monitored).collect(),
+            context,
+        }
+    }
+
+    /// How the sources are doing, now and while they work.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        Health::of(
+            self.sources
+                .iter()
+                .map(|(_, monitor)| monitor.clone())
+                .collect(),
+        )
+    }
+
+    /// Works until `stop`, whatever fails: each source tries again by itself.
+    /// Returns when all have come to rest. Dropped, it drops them all.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut tasks = JoinSet::new();
+        for (source, monitor) in self.sources {
+            counts::show(source.name());
+            tasks.spawn(supervise(
+                source,
+                monitor,
+                self.context.clone(),
+                stop.clone(),
+            ));
+        }
+        while tasks.join_next().await.is_some() {}
+    }
+}
+
+/// A source that panics has a defect; the others go on, and it starts anew.
+async fn supervise(source: Source, monitor: Monitor, context: Context, stop: CancellationToken) {
+    let mut backoff = Backoff::default();
+    info!(source = source.name(), kind = source.kind(), "watching");
+    loop {
+        let work = run(
+            source.clone(),
+            monitor.clone(),
+            context.clone(),
+            stop.clone(),
+        );
+        let Err(panic) = AssertUnwindSafe(work).catch_unwind().await else {
+            return;
+        };
+        let problem = format!("it panicked: {}", words(panic.as_ref()));
+        error!(
+            source = source.name(),
+            "a source starts anew, for {problem}"
+        );
+        monitor.failing(problem);
+        let delay = backoff.next_delay(None).unwrap_or_default();
+        stop.run_until_cancelled(tokio::time::sleep(delay)).await;
+    }
+}
+
+async fn run(source: Source, monitor: Monitor, context: Context, stop: CancellationToken) {
+    let Context {
+        ledger,
+        stores,
+        router,
+    } = context;
+    let intake = Intake::new(source.name(), ledger, stores.clone(), Arc::clone(&router));
+    match source {
+        Source::Sqs(source) => Receiver::new(source, intake, monitor).run(stop).await,
+        Source::Folder(source) => Looker::new(source, router, intake, monitor).run(stop).await,
+        Source::Listing(source) => {
+            Lister::new(source, &stores, intake, monitor)
+                .run(stop)
+                .await
+        }
+    }
+}
+
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no words")
+}

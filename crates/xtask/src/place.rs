@@ -1,0 +1,91 @@
+//! Names, directories and ports that nobody else uses.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::hash::{BuildHasher, RandomState};
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// The root of the repository.
+pub fn workspace() -> PathBuf {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR"));
+    crates
+        .ancestors()
+        .nth(2)
+        .expect("xtask lies in crates/xtask")
+        .to_owned()
+}
+
+/// Cargo's target directory.
+pub fn target() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(target) => workspace().join(target),
+        None => workspace().join("target"),
+    }
+}
+
+/// The program of this name in `PATH`.
+pub fn find_program(name: impl AsRef<OsStr>) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|directory| directory.join(name.as_ref()))
+        .find(|candidate| candidate.is_file())
+}
+
+/// A name that no other test and no other process uses, made of `prefix` and of lower-case letters,
+/// digits and `-`: fit for a bucket, a queue or a directory.
+pub fn unique_name(prefix: &str) -> String {
+    format!("{prefix}-{:x}-{:x}", std::process::id(), random())
+}
+
+/// A directory of its own under the system's temporary directory, removed when dropped.
+#[derive(Debug)]
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// Makes it, for this user only.
+    pub fn new(prefix: &str) -> Result<Self> {
+        let path = std::env::temp_dir().join(unique_name(prefix));
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .with_context(|| format!("cannot make the directory {}", path.display()))?;
+        Ok(Self(path))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be removed lies in the temporary directory, where the system sees to it.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A port of 127.0.0.1 that is free now. It lies below the range that the kernel gives to outgoing
+/// connections, so that a server can be stopped and started again on the same port.
+pub fn free_port() -> Result<u16> {
+    const FIRST: u16 = 20_000;
+    const COUNT: u16 = 12_000;
+
+    for _ in 0..1000 {
+        let within = u16::try_from(random() % u64::from(COUNT)).expect("less than COUNT");
+        let port = FIRST + within;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no free port between {FIRST} and {}", FIRST + COUNT)
+}
+
+/// Random enough for names; the standard library has no other source of it.
+fn random() -> u64 {
+    RandomState::new().hash_one(std::process::id())
+}

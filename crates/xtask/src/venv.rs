@@ -1,0 +1,105 @@
+//! The Python environment with ministack and the AWS CLI, under cargo's target directory.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::place::{find_program, target};
+
+/// The packages, pinned. (The AWS CLI brings its own botocore from 1.46 on; older ones would quarrel
+/// with ministack about it.)
+const PACKAGES: &[&str] = &["ministack==1.5.33", "awscli==1.46.3"];
+
+/// A Python environment that has the packages.
+#[derive(Clone, Debug)]
+pub struct Venv(PathBuf);
+
+impl Venv {
+    /// The environment, made where it is missing or has other packages. Several processes may ask
+    /// for it at the same time: one makes it, the others wait.
+    pub fn prepare() -> Result<Self> {
+        let venv = Self(target().join("venv"));
+        fs::create_dir_all(target())?;
+        let lock = File::create(target().join("venv.lock"))?;
+        lock.lock()?;
+        if !venv.is_complete() {
+            venv.make()?;
+        }
+        Ok(venv)
+    }
+
+    /// Its interpreter.
+    pub fn python(&self) -> PathBuf {
+        self.0.join("bin/python")
+    }
+
+    /// Its AWS CLI.
+    pub fn aws(&self) -> PathBuf {
+        self.0.join("bin/aws")
+    }
+
+    /// Whether the list of what is in it, written last, is there. It names the place as well:
+    /// a moved environment does not work.
+    fn is_complete(&self) -> bool {
+        fs::read_to_string(self.list()).is_ok_and(|list| list == self.contents())
+    }
+
+    fn make(&self) -> Result<()> {
+        let python = find_program("python3")
+            .context("this needs Python 3.10 or newer: install it (Debian: python3-venv)")?;
+        if self.0.exists() {
+            fs::remove_dir_all(&self.0)?;
+        }
+        run(Command::new(python).args(["-m", "venv"]).arg(&self.0))
+            .context("cannot make a Python environment (Debian: apt-get install python3-venv)")?;
+        run(Command::new(self.python())
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+            ])
+            .args(PACKAGES))
+        .context("cannot install the Python packages")?;
+        fs::write(self.list(), self.contents())?;
+        Ok(())
+    }
+
+    fn contents(&self) -> String {
+        format!("{}\n{}\n", self.0.display(), PACKAGES.join("\n"))
+    }
+
+    fn list(&self) -> PathBuf {
+        self.0.join("arrivage-packages")
+    }
+}
+
+/// Whether Python is here and can make environments.
+pub fn python_can_make_venv() -> bool {
+    let Some(python) = find_program("python3") else {
+        return false;
+    };
+    run(Command::new(python).args([
+        "-c",
+        "import ensurepip, venv, sys; assert sys.version_info >= (3, 10)",
+    ]))
+    .is_ok()
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let program = Path::new(command.get_program()).display().to_string();
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| program.clone())?;
+    if !output.status.success() {
+        bail!(
+            "{program}: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    Ok(())
+}
