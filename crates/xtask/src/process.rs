@@ -25,7 +25,7 @@ pub fn tied(program: impl AsRef<OsStr>) -> Command {
         return Command::new(program);
     };
     let mut command = Command::new(setpriv);
-    command.args(["--clear-groups", "--"]).arg(program);
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
     command
 }
 
