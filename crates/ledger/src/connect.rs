@@ -1,3 +1,7 @@
+use std::sync::Arc;
+
+use crate::{LedgerError, PostgresLedger, SharedLedger, SqliteLedger};
+
 /// How to reach the database.
 #[derive(Clone)]
 pub struct ConnectOptions {
@@ -16,4 +20,13 @@ pub enum Pooler {
     None,
     /// PgBouncer in transaction mode: no session state, no named statements.
     Transaction,
+}
+
+/// Opens the ledger that the URL names. Does not connect yet: the first call does.
+pub fn connect(options: &ConnectOptions) -> Result<SharedLedger, LedgerError> {
+    if options.url.starts_with("sqlite:") {
+        Ok(Arc::new(SqliteLedger::open(&options.url, options.connections)?))
+    } else {
+        Ok(Arc::new(PostgresLedger::open(options)?))
+    }
 }

@@ -10,6 +10,7 @@ mod again;
 mod connect;
 mod error;
 mod postgres;
+mod sqlite;
 mod words;
 
 use std::sync::Arc;
@@ -21,9 +22,10 @@ use arrivage_model::{
 use async_trait::async_trait;
 
 pub use arrivage_model::RowColumn as LoadColumn;
-pub use connect::{ConnectOptions, Pooler};
+pub use connect::{ConnectOptions, Pooler, connect};
 pub use error::{LedgerError, TargetRefusal};
 pub use postgres::PostgresLedger;
+pub use sqlite::SqliteLedger;
 pub use words::{
     Advance, Backlog, Claim, Declared, Destination, Filter, FoundBy, Ignored, Registered,
     Registration, RejectedRecord, Replay, Replayed, Scope, Standing, Unreadable,

@@ -3,11 +3,119 @@
 #[macro_use]
 mod conformance;
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use arrivage_ledger::{SharedLedger, SqliteLedger};
 use async_trait::async_trait;
 use conformance::Database;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection as Session, TypeInfo, ValueRef};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
 use tempfile::TempDir;
+
+conformance!(SqliteFile);
+
+/// An SQLite file in a directory of its own.
+pub(crate) struct SqliteFile {
+    directory: TempDir,
+}
+
+impl SqliteFile {
+    fn path(&self) -> String {
+        let path = self.directory.path().join("it's a %25 ledger?.db");
+        path.into_os_string().into_string().expect("UTF-8")
+    }
+
+    async fn session(&self) -> SqliteConnection {
+        let options = SqliteConnectOptions::new()
+            .filename(self.path())
+            .create_if_missing(true)
+            .busy_timeout(std::time::Duration::from_secs(30));
+        options.connect().await.expect("the file opens")
+    }
+}
+
+#[async_trait]
+impl Database for SqliteFile {
+    const LEDGER: &'static str = "arrivage_";
+
+    async fn create() -> Self {
+        Self { directory: tempfile::tempdir().expect("a directory") }
+    }
+
+    fn ledger(&self) -> SharedLedger {
+        Arc::new(SqliteLedger::open(&self.path(), 4).expect("opens"))
+    }
+
+    async fn sql(&self, statements: &str) -> String {
+        let mut session = self.session().await;
+        let rows = sqlx::raw_sql(AssertSqlSafe(statements.to_owned()));
+        let rows = rows.fetch_all(&mut session).await.expect(statements);
+        session.close().await.expect("closes");
+        rows.iter().map(|row| line(row) + "\n").collect()
+    }
+
+    async fn columns(&self, view: &str) -> Vec<String> {
+        let names = self.sql(&format!("SELECT name FROM pragma_table_info('arrivage_{view}')")).await;
+        names.lines().map(str::to_owned).collect()
+    }
+
+    fn moment(seconds: i64) -> String {
+        format!("strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '{seconds} seconds')")
+    }
+}
+
+fn line(row: &SqliteRow) -> String {
+    let mut line = String::new();
+    for column in 0..row.len() {
+        let bar = if column == 0 { "" } else { "|" };
+        let text: Option<String> = row.get_unchecked(column);
+        write!(line, "{bar}{}", text.unwrap_or_default()).expect("writes");
+    }
+    line
+}
+
+mod measuring {
+    use super::conformance::{Database, World, world::*};
+    use super::SqliteFile;
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn renewals() {
+        for (chunk_rows, pause) in [(1000, 0), (20_000, 0), (20_000, 3)] {
+            let world = Arc::new(World::<SqliteFile>::new().await);
+            let orders = world.destination().await;
+            for key in ["a", "b"] {
+                world.register(key).await;
+            }
+            let keeper = world.database.ledger();
+            let (kept, loading) = (world.claim("keeper").await, world.claim("loader").await);
+            let load = {
+                let world = Arc::clone(&world);
+                tokio::spawn(async move {
+                    let mut checkpoint = loading.checkpoint;
+                    let start = Instant::now();
+                    let rows = numbers_from(0, &(0..chunk_rows).collect::<Vec<_>>());
+                    for _ in 0..600 {
+                        let advance = advance(&checkpoint, chunk_rows as u64, 0);
+                        let mut chunk = world.ledger.begin(&loading.lease, &orders).await.unwrap();
+                        chunk.load(&rows, 0..rows.len()).await.unwrap();
+                        chunk.commit(&advance).await.unwrap();
+                        checkpoint = advance.to;
+                        if pause > 0 { tokio::time::sleep(Duration::from_millis(pause)).await; }
+                    }
+                    start.elapsed()
+                })
+            };
+            let mut waits = Vec::new();
+            while !load.is_finished() {
+                let start = Instant::now();
+                keeper.renew(&kept.lease, LEASE).await.unwrap();
+                waits.push(start.elapsed());
+            }
+            waits.sort();
+            println!("rows {chunk_rows} pause {pause}: 600 chunks in {:?}; {} renewals, median {:?} max {:?}", load.await.unwrap(), waits.len(), waits[waits.len()/2], waits.last().unwrap());
+        }
+    }
+}

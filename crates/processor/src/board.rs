@@ -20,6 +20,8 @@ pub struct Loading {
     pub size: Option<u64>,
     /// When this process began with it.
     pub since: Instant,
+    /// Records that earlier claims committed.
+    first: u64,
     bytes_read: AtomicU64,
     records: AtomicU64,
     /// Milliseconds from `since` to the last sign of progress.
@@ -38,6 +40,7 @@ impl Board {
             url: arrival.url.clone(),
             size: arrival.size.and_then(|size| u64::try_from(size).ok()),
             since: Instant::now(),
+            first: arrival.checkpoint_records.unsigned_abs(),
 
             bytes_read: AtomicU64::new(arrival.bytes_read.unsigned_abs()),
             records: AtomicU64::new(arrival.checkpoint_records.unsigned_abs()),
@@ -57,6 +60,12 @@ impl Board {
 }
 
 impl Loading {
+    /// Records that this claim has committed.
+    #[must_use]
+    pub fn new_records(&self) -> u64 {
+        self.records().saturating_sub(self.first)
+    }
+
     /// Object bytes up to the last committed chunk.
     #[must_use]
     pub fn bytes_read(&self) -> u64 {

@@ -14,7 +14,7 @@ pub(crate) struct Budget {
 
 /// One chunk's share; given back when dropped.
 pub(crate) struct Share {
-    _permit: Option<OwnedSemaphorePermit>,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Budget {
@@ -35,14 +35,7 @@ impl Budget {
             .block_on(permit)
             .expect("the budget is never closed");
         Share {
-            _permit: Some(permit),
+            _permit: permit,
         }
-    }
-}
-
-impl Share {
-    /// Nothing: for when the last chunk is handed on.
-    pub(crate) fn none() -> Self {
-        Self { _permit: None }
     }
 }

@@ -116,6 +116,12 @@ impl Processor {
         &self.board
     }
 
+    /// Names this process in the ledger.
+    #[must_use]
+    pub fn owner(&self) -> &str {
+        &self.settings.owner
+    }
+
     /// Loads a claimed arrival, and leaves it in the state that the outcome says.
     pub(crate) async fn process(&self, claim: Claim, signals: &Signals) -> Ended {
         let (id, url) = (claim.arrival.id, claim.arrival.url.clone());

@@ -58,7 +58,7 @@ pub(crate) struct Decoding {
 /// A chunk with its share of the memory, which it gives back when dropped.
 pub(crate) struct Draft {
     pub(crate) chunk: Chunk,
-    _share: Share,
+    _share: Option<Share>,
 }
 
 /// A file that is being read and decoded, ahead of who takes its chunks. When
@@ -114,42 +114,32 @@ fn decode(
 ) -> Result<(), LoadError> {
     let plan = Arc::clone(&decoding.plan);
     let mut decoder = Decoder::new(plan, &decoding.captures, from, decoding.target)?;
-    let mut share = decoding.budget.draw(runtime);
-    let mut hand_on = |decoder: &mut Decoder| {
-        while let Some(chunk) = decoder.take() {
-            let last = chunk.last;
-            let next = if last { None } else { Some(&decoding.budget) };
-            let draft = Draft {
-                chunk,
-                _share: std::mem::replace(&mut share, Share::none()),
-            };
-            if chunks.blocking_send(Ok(draft)).is_err() {
-                return false;
-            }
-            if let Some(budget) = next {
-                share = budget.draw(runtime);
-            }
-        }
-        true
-    };
+    let mut share = Some(decoding.budget.draw(runtime));
     loop {
-        match blocks.blocking_recv() {
-            Some(Ok(Piece::Block { bytes, bytes_read })) => decoder.push(&bytes, bytes_read)?,
+        let ended = match blocks.blocking_recv() {
+            Some(Ok(Piece::Block { bytes, bytes_read })) => {
+                decoder.push(&bytes, bytes_read);
+                false
+            }
             Some(Ok(Piece::End { bytes_read })) => {
-                decoder.push(&[], bytes_read)?;
-                decoder.end()?;
-                hand_on(&mut decoder);
-                log_ignored(&decoder);
-                return Ok(());
+                decoder.push(&[], bytes_read);
+                decoder.end();
+                true
             }
             Some(Err(error)) => return Err(error),
-            None => {
-                return Err(LoadError::Broken(
-                    "the reader ended before its file did".into(),
-                ));
+            None => return Err(LoadError::Broken("the reader ended before its file did".into())),
+        };
+        while let Some(chunk) = decoder.take()? {
+            let last = chunk.last;
+            if chunks.blocking_send(Ok(Draft { chunk, _share: share.take() })).is_err() {
+                return Ok(());
+            }
+            if !last {
+                share = Some(decoding.budget.draw(runtime));
             }
         }
-        if !hand_on(&mut decoder) {
+        if ended {
+            log_ignored(&decoder);
             return Ok(());
         }
     }

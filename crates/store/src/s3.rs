@@ -1,4 +1,5 @@
 mod aws;
+mod checksum;
 mod errors;
 mod listing;
 mod pace;
@@ -48,8 +49,7 @@ impl S3Store {
     async fn client(&self) -> &Client {
         let connect = async || {
             let config = aws_config(&self.settings.aws).await;
-            // Asked for where a whole object is read; in the answer to a
-            // range some servers state the checksum of the whole object.
+            // Compared by us.
             let config = aws_sdk_s3::config::Builder::from(&config)
                 .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
                 .force_path_style(self.settings.path_style)

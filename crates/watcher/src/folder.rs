@@ -254,3 +254,6 @@ fn found(entry: &Entry) -> Found {
         by: FoundBy::Listing,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -334,3 +334,6 @@ fn head_of(text: &[u8], length: usize) -> String {
     text.truncate(text.floor_char_boundary(length));
     text
 }
+
+#[cfg(test)]
+mod tests;

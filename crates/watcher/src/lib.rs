@@ -12,11 +12,13 @@ mod intake;
 mod listing;
 pub mod notification;
 mod sqs;
+#[cfg(test)]
+mod testing;
 mod watcher;
 
 pub use folder::{FolderSource, is_finished_name};
 pub use health::{Health, SourceHealth};
 pub use intake::{Found, Intake, Taken};
 pub use listing::ListingSource;
-pub use sqs::{SqsSource, UnreadablePolicy};
+pub use sqs::{SqsSource, UnreadablePolicy, check_queue};
 pub use watcher::{Context, Source, Watcher};

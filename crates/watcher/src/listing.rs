@@ -5,7 +5,7 @@ use arrivage_ledger::{FoundBy, LedgerError};
 use arrivage_model::{Location, Object};
 use arrivage_store::{Backoff, Policy, Store, StoreError, Stores};
 use chrono::{DateTime, Utc};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
@@ -58,6 +58,7 @@ pub(crate) struct Lister {
     /// The newest object of the last whole look. An object that no pipeline takes
     /// was told of then, unless it is newer.
     told_until: Option<DateTime<Utc>>,
+    tries: usize,
 }
 
 impl Lister {
@@ -74,6 +75,7 @@ impl Lister {
             intake,
             monitor,
             told_until: None,
+            tries: TRIES,
         }
     }
 
@@ -84,8 +86,8 @@ impl Lister {
     }
 
     async fn look_again_and_again(&mut self) {
-        // Between a half and the whole of the period, so that many watchers do
-        // not look at once and none looks late.
+        // Between a half and the whole of the period from one beginning to the
+        // next, so that many watchers do not look at once and none looks late.
         let period = Policy {
             first: self.source.every,
             cap: self.source.every,
@@ -93,14 +95,16 @@ impl Lister {
         };
         let mut period = Backoff::new(period);
         loop {
+            let began = Instant::now();
             self.look().await;
-            sleep(period.next_delay(None).unwrap_or(self.source.every)).await;
+            let delay = period.next_delay(None).unwrap_or(self.source.every);
+            sleep_until(began + delay).await;
         }
     }
 
     /// Looks at every page once, however long that takes.
     async fn look(&mut self) {
-        let mut backoff = Backoff::new(Policy::default().tries(TRIES));
+        let mut backoff = Backoff::new(Policy::default().tries(self.tries));
         let mut newest = self.told_until;
         let mut after = None;
         loop {
@@ -116,7 +120,7 @@ impl Lister {
                 Err(error) => {
                     self.report(&error);
                     let Some(delay) = backoff.next_delay(None) else {
-                        backoff = Backoff::new(Policy::default().tries(TRIES));
+                        backoff = Backoff::new(Policy::default().tries(self.tries));
                         after = None;
                         continue;
                     };
@@ -216,3 +220,6 @@ fn found(object: Object) -> Found {
         by: FoundBy::Listing,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use arrivage_ledger::{FoundBy, LedgerError};
-use arrivage_store::Backoff;
+use arrivage_store::{AccessKey, Backoff};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -50,6 +50,13 @@ pub enum UnreadablePolicy {
     Leave,
 }
 
+/// Whether the queue is there and may be read; else what to do about it, in a
+/// person's words.
+pub async fn check_queue(source: &SqsSource) -> Result<(), String> {
+    let look = async || Queue::new(source, None).await?.look().await;
+    look().await.map_err(|error| chain(&error))
+}
+
 /// Why a turn of the loop ended early. Nothing is lost: what was not deleted
 /// comes again, and what the ledger has already stays once.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +72,7 @@ pub(crate) struct Receiver {
     source: SqsSource,
     intake: Intake,
     monitor: Monitor,
+    access_key: Option<AccessKey>,
     left: VecDeque<String>,
 }
 
@@ -74,6 +82,7 @@ impl Receiver {
             source,
             intake,
             monitor,
+            access_key: None,
             left: VecDeque::new(),
         }
     }
@@ -112,7 +121,7 @@ impl Receiver {
     ) -> Result<(), TurnError> {
         let queue = match queue {
             Some(queue) => queue,
-            None => queue.insert(Queue::new(&self.source).await?),
+            None => queue.insert(Queue::new(&self.source, self.access_key.clone()).await?),
         };
         // Messages received for a ledger that is away would end in the
         // dead-letter queue.
@@ -255,3 +264,6 @@ impl Receiver {
         self.monitor.failing(problem);
     }
 }
+
+#[cfg(test)]
+mod tests;

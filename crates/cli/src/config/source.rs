@@ -1,83 +1,14 @@
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use arrivage_model::{LOCAL_BUCKET, Location};
-use chrono::{DateTime, Utc};
+use arrivage_model::LOCAL_BUCKET;
+pub(crate) use arrivage_watcher::{
+    FolderSource, ListingSource, Source, SqsSource, UnreadablePolicy as Unreadable,
+};
 
 use super::paths;
 use super::rules::{at_least, name, unique};
 use crate::settings::{self, Key, List, Reader, Typed};
-
-/// Where notifications come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// An SQS queue.
-    Sqs(SqsSource),
-    /// A directory.
-    Folder(FolderSource),
-    /// What a bucket is found to hold.
-    Listing(ListingSource),
-}
-
-/// An SQS queue that S3, SNS or EventBridge writes to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SqsSource {
-    /// In the ledger, in logs and in metrics.
-    pub(crate) name: String,
-    /// As SQS gives it.
-    pub(crate) queue_url: String,
-    /// Nothing: `$AWS_ENDPOINT_URL_SQS`, else the origin of the queue's URL.
-    pub(crate) endpoint: Option<String>,
-    /// Nothing: as the queue's host says, else the credential chain.
-    pub(crate) region: Option<String>,
-    /// What becomes of a message that nobody can read.
-    pub(crate) unreadable: Unreadable,
-}
-
-/// A directory in which files are dropped.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct FolderSource {
-    /// The bucket of its files' locations.
-    pub(crate) name: String,
-    /// Absolute.
-    pub(crate) path: PathBuf,
-    /// A file counts once its size and mtime stood still this long.
-    pub(crate) settle: Duration,
-}
-
-/// A bucket, or a prefix of it, that is listed now and then.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ListingSource {
-    /// In the ledger, in logs and in metrics.
-    pub(crate) name: String,
-    /// The key is the prefix, and may be empty.
-    pub(crate) location: Location,
-    /// From the start of one listing to the next.
-    pub(crate) every: Duration,
-    /// Objects last modified before it are left alone.
-    pub(crate) since: Option<DateTime<Utc>>,
-}
-
-/// What becomes of a message that nobody can read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unreadable {
-    /// Kept in the ledger and acknowledged.
-    Record,
-    /// Left to the dead-letter queue.
-    Leave,
-}
-
-impl Source {
-    /// Its name in the ledger, in logs and in metrics.
-    pub(crate) fn name(&self) -> &str {
-        match self {
-            Self::Sqs(source) => &source.name,
-            Self::Folder(source) => &source.name,
-            Self::Listing(source) => &source.name,
-        }
-    }
-}
 
 /// The sources, and the paths of the folders among them: these may be usable
 /// where a source of another kind is not.

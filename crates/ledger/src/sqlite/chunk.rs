@@ -4,26 +4,26 @@ use std::ops::Range;
 
 use arrivage_model::{Lease, Reject, Rows};
 use async_trait::async_trait;
-use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::database::{Database, Writing};
 use super::insert::Insert;
 use super::{classify, target};
 use crate::{Advance, ChunkTransaction, Destination, LedgerError, Result};
 
-/// Rejects of one statement; far below SQLite's 32,766 variables.
-const REJECTS: usize = 1000;
+/// Rejects of one statement; with eight values each far below SQLite's 32,766.
+const REJECTS: usize = 500;
 
 pub(super) struct Chunk {
-    writing: Writing,
+    /// Nothing after an error ended the transaction: on some of them SQLite rolls it
+    /// back by itself, and what came after would commit alone.
+    writing: Option<Writing>,
     lease: Lease,
     destination: Destination,
     insert: Insert,
-    /// Broken references in the table before this chunk, where SQLite looks at
-    /// them no earlier than at COMMIT.
+    /// Broken references in the table so far, where SQLite looks at them no earlier
+    /// than at COMMIT.
     broken_references: Option<i64>,
-    /// An error ended the transaction: what came after would commit by itself.
-    ended: bool,
 }
 
 impl Chunk {
@@ -33,38 +33,42 @@ impl Chunk {
         destination: &Destination,
     ) -> Result<Self> {
         let mut writing = database.write().await?;
-        let name = &destination.table.name;
+        let table = &destination.table.name;
         let mut broken_references = None;
-        if target::checks_references_late(writing.connection(), name).await? {
-            broken_references = Some(target::broken_references(writing.connection(), name).await?);
+        if target::checks_references_late(writing.connection(), table).await? {
+            let broken = target::broken_references(writing.connection(), table).await?;
+            broken_references = Some(broken);
         }
         Ok(Self {
-            writing,
+            writing: Some(writing),
             lease: *lease,
             insert: Insert::new(lease.arrival, destination),
             destination: destination.clone(),
             broken_references,
-            ended: false,
         })
     }
 
     async fn add(&mut self, rows: &Rows, range: Range<usize>) -> Result<()> {
-        self.run("SAVEPOINT arrivage_rows").await?;
-        let mut added = self.insert.run(self.writing.connection(), rows, range).await;
-        added = added.map_err(|error| match error {
-            LedgerError::Unexpected(error) => classify::loading(error, &self.destination),
-            other => other,
-        });
+        let connection = live(&mut self.writing)?;
+        run(connection, "SAVEPOINT arrivage_rows").await?;
+        let mut added = self
+            .insert
+            .run(connection, rows, range)
+            .await
+            .map_err(|error| classify::loading(error, &self.destination));
         if added.is_ok() {
             added = self.check_references().await;
         }
-        if let Err(LedgerError::Row { .. }) = added {
-            self.run("ROLLBACK TO arrivage_rows").await?;
+        let connection = live(&mut self.writing)?;
+        match added {
+            Ok(()) => run(connection, "RELEASE arrivage_rows").await,
+            Err(refused @ LedgerError::Row { .. }) => {
+                run(connection, "ROLLBACK TO arrivage_rows").await?;
+                run(connection, "RELEASE arrivage_rows").await?;
+                Err(refused)
+            }
+            Err(error) => Err(error),
         }
-        if let Ok(()) | Err(LedgerError::Row { .. }) = added {
-            self.run("RELEASE arrivage_rows").await?;
-        }
-        added
     }
 
     /// What COMMIT would refuse as a whole is refused here, while its rows are known.
@@ -72,8 +76,8 @@ impl Chunk {
         let Some(before) = self.broken_references else {
             return Ok(());
         };
-        let name = &self.destination.table.name;
-        let broken = target::broken_references(self.writing.connection(), name).await?;
+        let table = &self.destination.table.name;
+        let broken = target::broken_references(live(&mut self.writing)?, table).await?;
         if broken > before {
             return Err(LedgerError::Row {
                 sqlstate: "23503".to_owned(),
@@ -84,21 +88,131 @@ impl Chunk {
         Ok(())
     }
 
-    async fn run(&mut self, sql: &'static str) -> Result<()> {
-        sqlx::query(sql)
-            .execute(self.writing.connection())
-            .await
-            .map_err(classify::statement)?;
+    /// Lets a refused row pass; after any other error the transaction is over.
+    fn end_on_error(&mut self, outcome: &Result<()>) {
+        if !matches!(outcome, Ok(()) | Err(LedgerError::Row { .. })) {
+            self.writing = None;
+        }
+    }
+}
+
+fn live(writing: &mut Option<Writing>) -> Result<&mut SqliteConnection> {
+    match writing {
+        Some(writing) => Ok(writing.connection()),
+        None => Err(LedgerError::Away(sqlx::Error::WorkerCrashed)),
+    }
+}
+
+async fn run(connection: &mut SqliteConnection, sql: &'static str) -> Result<()> {
+    sqlx::query(sql).execute(connection).await.map_err(classify::statement)?;
+    Ok(())
+}
+
+#[async_trait]
+impl ChunkTransaction for Chunk {
+    async fn load(&mut self, rows: &Rows, range: Range<usize>) -> Result<()> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        let added = self.add(rows, range).await;
+        self.end_on_error(&added);
+        added
+    }
+
+    async fn reject(&mut self, rejects: &[Reject]) -> Result<()> {
+        for some in rejects.chunks(REJECTS) {
+            let inserted = insert_rejects(live(&mut self.writing)?, &self.lease, some).await;
+            self.end_on_error(&inserted);
+            inserted?;
+        }
         Ok(())
     }
 
-    /// Lets a refused row pass; any other error ends the transaction.
-    fn note<T>(&mut self, outcome: Result<T>) -> Result<T> {
-        self.ended |= matches!(&outcome, Err(error) if !matches!(error, LedgerError::Row { .. }));
-        outcome
+    async fn commit(mut self: Box<Self>, advance: &Advance) -> Result<()> {
+        let connection = live(&mut self.writing)?;
+        let moved = move_checkpoint(connection, &self.lease, advance).await?;
+        let Some(writing) = self.writing else {
+            return Ok(());
+        };
+        if !moved {
+            writing.roll_back().await;
+            return Err(LedgerError::NotMatched);
+        }
+        writing.commit().await
     }
 
-    fn not_ended(&self) -> Result<()> {
-        if self.ended { Err(LedgerError::Away(sqlx::Error::WorkerCrashed)) } else { Ok(()) }
+    async fn roll_back(self: Box<Self>) {
+        if let Some(writing) = self.writing {
+            writing.roll_back().await;
+        }
     }
+}
+
+async fn insert_rejects(
+    connection: &mut SqliteConnection,
+    lease: &Lease,
+    rejects: &[Reject],
+) -> Result<()> {
+    let mut insert = QueryBuilder::<Sqlite>::new(
+        "-- ledger::reject
+        INSERT INTO arrivage_reject
+          (arrival_id, record, line, byte_offset, column_name, reason_code, reason, raw) ",
+    );
+    insert.push_values(rejects, |mut row, reject| {
+        row.push_bind(lease.arrival.0)
+            .push_bind(signed(reject.record))
+            .push_bind(signed(reject.line))
+            .push_bind(signed(reject.byte_offset))
+            .push_bind(reject.column.as_deref())
+            .push_bind(reject.code.as_str())
+            .push_bind(&reject.reason)
+            .push_bind(&reject.raw);
+    });
+    insert.build().execute(connection).await.map_err(classify::statement)?;
+    Ok(())
+}
+
+/// The last statement. The write lock is held already, so that nobody moves the
+/// arrival between it and the commit. Says whether lease and checkpoint matched.
+async fn move_checkpoint(
+    connection: &mut SqliteConnection,
+    lease: &Lease,
+    advance: &Advance,
+) -> Result<bool> {
+    let result = sqlx::query(
+        "-- ledger::advance
+        UPDATE arrivage_arrival SET
+          checkpoint_records = ?6, checkpoint_offset = ?7, bytes_read = ?8, checkpoint_state = ?9,
+          records_loaded = records_loaded + ?10, records_rejected = records_rejected + ?11,
+          reading = ?12,
+          barren = CASE WHEN ?13 OR ?6 > ?4 OR ?7 > ?5 THEN 0 ELSE barren END,
+          state = CASE WHEN ?13 THEN 'loaded' ELSE state END,
+          lease_until = CASE WHEN ?13 THEN NULL ELSE lease_until END,
+          finished_at = CASE WHEN ?13 THEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') END,
+          error_code = CASE WHEN ?13 THEN NULL ELSE error_code END,
+          error = CASE WHEN ?13 THEN NULL ELSE error END
+        WHERE id = ?1 AND fence = ?2 AND lease_id = ?3 AND state = 'loading'
+          AND checkpoint_records = ?4 AND checkpoint_offset = ?5",
+    )
+    .bind(lease.arrival.0)
+    .bind(lease.fence.0)
+    .bind(lease.id.to_string())
+    .bind(signed(advance.from_records))
+    .bind(signed(advance.from_offset))
+    .bind(signed(advance.to.records))
+    .bind(signed(advance.to.offset))
+    .bind(signed(advance.to.bytes_read))
+    .bind(advance.to.state.as_deref())
+    .bind(signed(advance.loaded))
+    .bind(signed(advance.rejected))
+    .bind(&advance.reading)
+    .bind(advance.last)
+    .execute(connection)
+    .await
+    .map_err(classify::statement)?;
+    Ok(result.rows_affected() == 1)
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }

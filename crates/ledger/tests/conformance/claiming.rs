@@ -20,7 +20,7 @@ fn taking_over(id: ArrivalId) -> Scope {
     }
 }
 
-pub async fn nothing_is_claimed_when_nothing_waits<D: Database>() {
+pub(crate) async fn nothing_is_claimed_when_nothing_waits<D: Database>() {
     let world = World::<D>::new().await;
     let claim = async |pipelines: &[&str]| {
         let pipelines: Vec<String> = pipelines.iter().map(|&name| name.to_owned()).collect();
@@ -38,7 +38,7 @@ pub async fn nothing_is_claimed_when_nothing_waits<D: Database>() {
     assert_eq!(claim(&["orders"]).await, None, "it is loading");
 }
 
-pub async fn a_claim_raises_the_fence_and_counts_an_attempt<D: Database>() {
+pub(crate) async fn a_claim_raises_the_fence_and_counts_an_attempt<D: Database>() {
     let world = World::<D>::new().await;
     let id = world.register("a").await;
     let claim = world.claim("pod-1").await;
@@ -57,7 +57,7 @@ pub async fn a_claim_raises_the_fence_and_counts_an_attempt<D: Database>() {
     }
 }
 
-pub async fn expired_arrivals_come_first_then_the_due_ones_oldest_first<D: Database>() {
+pub(crate) async fn expired_arrivals_come_first_then_the_due_ones_oldest_first<D: Database>() {
     let world = World::<D>::new().await;
     let [late, early, same, expired, longer_expired] = {
         let mut ids = [ArrivalId(0); 5];
@@ -85,7 +85,7 @@ pub async fn expired_arrivals_come_first_then_the_due_ones_oldest_first<D: Datab
     }
 }
 
-pub async fn what_is_due_later_is_not_claimed<D: Database>() {
+pub(crate) async fn what_is_due_later_is_not_claimed<D: Database>() {
     let world = World::<D>::new().await;
     let id = world.register("a").await;
     let claim = world.claim("owner").await;
@@ -104,7 +104,7 @@ pub async fn what_is_due_later_is_not_claimed<D: Database>() {
     assert_eq!(world.claim("owner").await.arrival.id, id);
 }
 
-pub async fn only_named_arrivals_are_claimed_among_some<D: Database>() {
+pub(crate) async fn only_named_arrivals_are_claimed_among_some<D: Database>() {
     let world = World::<D>::new().await;
     let ids = [
         world.register("a").await,
@@ -138,7 +138,7 @@ pub async fn only_named_arrivals_are_claimed_among_some<D: Database>() {
     assert!(world.try_claim("owner", among(&ids[1..])).await.is_none());
 }
 
-pub async fn a_named_arrival_is_claimed_before_it_is_due<D: Database>() {
+pub(crate) async fn a_named_arrival_is_claimed_before_it_is_due<D: Database>() {
     let world = World::<D>::new().await;
     world.register("older").await;
     let id = world.register("a").await;
@@ -165,7 +165,7 @@ pub async fn a_named_arrival_is_claimed_before_it_is_due<D: Database>() {
     );
 }
 
-pub async fn an_owner_takes_back_its_own_lease_only_where_it_says_so<D: Database>() {
+pub(crate) async fn an_owner_takes_back_its_own_lease_only_where_it_says_so<D: Database>() {
     let world = World::<D>::new().await;
     let id = world.register("a").await;
     let claim = world.claim("job-1").await;
@@ -180,7 +180,7 @@ pub async fn an_owner_takes_back_its_own_lease_only_where_it_says_so<D: Database
     assert_ne!(again.lease.id, claim.lease.id);
 }
 
-pub async fn an_owner_finds_its_last_claim_again<D: Database>() {
+pub(crate) async fn an_owner_finds_its_last_claim_again<D: Database>() {
     let world = World::<D>::new().await;
     let last = async |owner: &str| {
         let arrival = world
@@ -217,7 +217,7 @@ pub async fn an_owner_finds_its_last_claim_again<D: Database>() {
     assert_eq!(last("job-1").await, Some(b), "only Scope::Owner is kept");
 }
 
-pub async fn a_paused_pipeline_is_skipped_until_it_is_resumed<D: Database>() {
+pub(crate) async fn a_paused_pipeline_is_skipped_until_it_is_resumed<D: Database>() {
     let world = World::<D>::new().await;
     let id = world.register("a").await;
     world
@@ -267,7 +267,7 @@ pub async fn a_paused_pipeline_is_skipped_until_it_is_resumed<D: Database>() {
     assert_eq!(world.claim("owner").await.arrival.id, id);
 }
 
-pub async fn an_expired_lease_goes_to_another_with_a_higher_fence<D: Database>() {
+pub(crate) async fn an_expired_lease_goes_to_another_with_a_higher_fence<D: Database>() {
     let world = World::<D>::new().await;
     let orders = world.destination().await;
     let id = world.register("a").await;
@@ -294,7 +294,7 @@ pub async fn an_expired_lease_goes_to_another_with_a_higher_fence<D: Database>()
     assert_eq!(second.arrival.records_loaded, 2);
 }
 
-pub async fn an_expired_arrival_without_attempts_left_fails_in_the_claim<D: Database>() {
+pub(crate) async fn an_expired_arrival_without_attempts_left_fails_in_the_claim<D: Database>() {
     let world = World::<D>::new().await;
     let poison = world.register("poison").await;
     let sound = world.register("sound").await;
@@ -318,11 +318,11 @@ pub async fn an_expired_arrival_without_attempts_left_fails_in_the_claim<D: Data
         Some(ErrorCode::AttemptsUsedUp.as_str())
     );
     let error = arrival.error.expect("it says how the last claim ended");
-    assert!(error.contains("lease"), "{error}");
+    assert!(error.contains("without progress"), "{error}");
     assert!(arrival.finished_at.is_some() && arrival.lease_until.is_none());
 }
 
-pub async fn an_owner_that_dies_at_every_start_uses_up_the_attempts<D: Database>() {
+pub(crate) async fn an_owner_that_dies_at_every_start_uses_up_the_attempts<D: Database>() {
     let world = World::<D>::new().await;
     let poison = world.register("poison").await;
     for _ in 0..3 {
@@ -340,7 +340,7 @@ pub async fn an_owner_that_dies_at_every_start_uses_up_the_attempts<D: Database>
     assert_eq!(world.arrival(poison).await.state, State::Failed);
 }
 
-pub async fn progress_brings_the_attempts_back<D: Database>() {
+pub(crate) async fn progress_brings_the_attempts_back<D: Database>() {
     let world = World::<D>::new().await;
     let orders = world.destination().await;
     let id = world.register("a").await;

@@ -8,7 +8,7 @@ fn ids(arrivals: &[Arrival]) -> Vec<ArrivalId> {
     arrivals.iter().map(|arrival| arrival.id).collect()
 }
 
-pub async fn arrivals_are_listed_newest_first_and_filtered<D: Database>() {
+pub(crate) async fn arrivals_are_listed_newest_first_and_filtered<D: Database>() {
     let world = World::<D>::new().await;
     let a = world.register("in/a.csv").await;
     let b = world.register("in/deep/b.csv").await;
@@ -36,7 +36,7 @@ pub async fn arrivals_are_listed_newest_first_and_filtered<D: Database>() {
     };
     assert_eq!(list(Filter::default(), 10).await, [c, b, a]);
     assert_eq!(list(Filter::default(), 2).await, [c, b]);
-    assert_eq!(list(Filter::default(), 0).await, []);
+    assert!(list(Filter::default(), 0).await.is_empty());
     assert_eq!(
         list(
             Filter {
@@ -53,7 +53,7 @@ pub async fn arrivals_are_listed_newest_first_and_filtered<D: Database>() {
         ..Filter::default()
     };
     assert_eq!(list(state(State::Failed), 10).await, [a]);
-    assert_eq!(list(state(State::Loaded), 10).await, []);
+    assert!(list(state(State::Loaded), 10).await.is_empty());
     let other = Filter {
         pipeline: Some("other".to_owned()),
         ..Filter::default()
@@ -87,7 +87,7 @@ pub async fn arrivals_are_listed_newest_first_and_filtered<D: Database>() {
     );
 }
 
-pub async fn a_key_pattern_finds_the_few_among_many<D: Database>() {
+pub(crate) async fn a_key_pattern_finds_the_few_among_many<D: Database>() {
     let world = World::<D>::new().await;
     let batch: Vec<Registration> = (0..3000).map(|nth| found(&format!("{nth}.csv"))).collect();
     let answers = world.ledger.register(&batch).await.expect("registers");
@@ -95,18 +95,15 @@ pub async fn a_key_pattern_finds_the_few_among_many<D: Database>() {
         key: Some(Pattern::new("*999.csv").expect("a glob")),
         ..Filter::default()
     };
-    let expect = |nths: &[usize]| {
-        nths.iter()
-            .map(|&nth| answers[nth].id())
-            .collect::<Vec<_>>()
-    };
+    let mut expect = [2999, 1999, 999].map(|nth: usize| answers[nth].id());
+    expect.sort_by_key(|id| std::cmp::Reverse(*id));
     let all = world.ledger.arrivals(&filter, 10).await.expect("lists");
-    assert_eq!(ids(&all), expect(&[2999, 1999, 999]));
+    assert_eq!(ids(&all), expect);
     let some = world.ledger.arrivals(&filter, 2).await.expect("lists");
-    assert_eq!(ids(&some), expect(&[2999, 1999]));
+    assert_eq!(ids(&some), expect[..2]);
 }
 
-pub async fn rejects_are_read_page_by_page<D: Database>() {
+pub(crate) async fn rejects_are_read_page_by_page<D: Database>() {
     let world = World::<D>::new().await;
     let orders = world.destination().await;
     let (id, other) = (world.register("a").await, world.register("b").await);
@@ -133,7 +130,7 @@ pub async fn rejects_are_read_page_by_page<D: Database>() {
     assert_eq!(page(0, 3).await, [1, 2, 3]);
     assert_eq!(page(3, 2).await, [4, 5]);
     assert_eq!(page(1199, 10).await, [1200]);
-    assert_eq!(page(1200, 10).await, []);
+    assert!(page(1200, 10).await.is_empty());
     assert!(
         world
             .ledger
@@ -156,7 +153,7 @@ pub async fn rejects_are_read_page_by_page<D: Database>() {
     assert_eq!(world.arrival(id).await.records_rejected, 1200);
 }
 
-pub async fn ignored_objects_are_listed_newest_first<D: Database>() {
+pub(crate) async fn ignored_objects_are_listed_newest_first<D: Database>() {
     let world = World::<D>::new().await;
     let ignored = |location: Location, size| Ignored {
         location,
@@ -187,7 +184,7 @@ pub async fn ignored_objects_are_listed_newest_first<D: Database>() {
     assert_eq!(urls.trim(), "s3://drop/a b.bin\nfolder://inbox/é.tmp");
 }
 
-pub async fn the_backlog_shows_every_declared_pipeline<D: Database>() {
+pub(crate) async fn the_backlog_shows_every_declared_pipeline<D: Database>() {
     let world = World::<D>::new().await;
     let row = |pipeline: &str, waiting, loading| Backlog {
         pipeline: pipeline.to_owned(),
@@ -229,7 +226,7 @@ pub async fn the_backlog_shows_every_declared_pipeline<D: Database>() {
     assert_eq!(view.trim(), "orders|1|1|2\nother|0|0|0");
 }
 
-pub async fn a_pipeline_is_forgotten_only_when_nothing_is_outstanding<D: Database>() {
+pub(crate) async fn a_pipeline_is_forgotten_only_when_nothing_is_outstanding<D: Database>() {
     let world = World::<D>::new().await;
     let names = async || {
         let backlog = world.ledger.backlog().await.expect("is answered");

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::world::{failure, found, object};
 use super::{Database, World};
 
-pub async fn a_new_object_is_a_waiting_arrival<D: Database>() {
+pub(crate) async fn a_new_object_is_a_waiting_arrival<D: Database>() {
     let world = World::<D>::new().await;
     let modified: DateTime<Utc> = "2026-01-31T12:00:00.123456Z".parse().expect("a moment");
     let mut registration = found("a/b c+%.csv");
@@ -35,7 +35,7 @@ pub async fn a_new_object_is_a_waiting_arrival<D: Database>() {
     );
 }
 
-pub async fn an_identity_stands_once_however_it_is_found<D: Database>() {
+pub(crate) async fn an_identity_stands_once_however_it_is_found<D: Database>() {
     let world = World::<D>::new().await;
     let first = found("a");
     let id = world.notify(first.clone()).await.id();
@@ -76,7 +76,7 @@ pub async fn an_identity_stands_once_however_it_is_found<D: Database>() {
     assert_eq!(world.count("arrival").await, 4);
 }
 
-pub async fn a_batch_may_name_an_object_twice<D: Database>() {
+pub(crate) async fn a_batch_may_name_an_object_twice<D: Database>() {
     let world = World::<D>::new().await;
     let listed = Registration {
         found_by: FoundBy::Listing,
@@ -114,7 +114,7 @@ pub async fn a_batch_may_name_an_object_twice<D: Database>() {
     );
 }
 
-pub async fn a_later_notification_fills_in_the_version<D: Database>() {
+pub(crate) async fn a_later_notification_fills_in_the_version<D: Database>() {
     let world = World::<D>::new().await;
     let id = world.register("a").await;
     let versioned = |version: &str| {
@@ -133,7 +133,7 @@ pub async fn a_later_notification_fills_in_the_version<D: Database>() {
     );
 }
 
-pub async fn a_new_message_queues_again_what_rests<D: Database>() {
+pub(crate) async fn a_new_message_queues_again_what_rests<D: Database>() {
     let world = World::<D>::new().await;
     for state in [
         State::Failed,
@@ -178,7 +178,7 @@ pub async fn a_new_message_queues_again_what_rests<D: Database>() {
     }
 }
 
-pub async fn a_redelivery_a_listing_and_a_person_queue_nothing_again<D: Database>() {
+pub(crate) async fn a_redelivery_a_listing_and_a_person_queue_nothing_again<D: Database>() {
     let world = World::<D>::new().await;
     let first = found("a");
     let id = world.notify(first.clone()).await.id();
@@ -219,7 +219,7 @@ pub async fn a_redelivery_a_listing_and_a_person_queue_nothing_again<D: Database
     );
 }
 
-pub async fn a_loaded_arrival_stays_loaded<D: Database>() {
+pub(crate) async fn a_loaded_arrival_stays_loaded<D: Database>() {
     let world = World::<D>::new().await;
     let orders = world.destination().await;
     let id = world.register("a").await;
@@ -231,7 +231,7 @@ pub async fn a_loaded_arrival_stays_loaded<D: Database>() {
     assert_eq!(world.arrival(id).await.duplicate_notifications, 1);
 }
 
-pub async fn a_loaded_content_that_was_followed_by_another_is_told_apart<D: Database>() {
+pub(crate) async fn a_loaded_content_that_was_followed_by_another_is_told_apart<D: Database>() {
     let world = World::<D>::new().await;
     let orders = world.destination().await;
     let a = world.register("a").await;
@@ -258,7 +258,7 @@ pub async fn a_loaded_content_that_was_followed_by_another_is_told_apart<D: Data
     assert_eq!(world.notify(listed).await, Registered::LoadedBefore(a));
 }
 
-pub async fn what_stands_at_its_key_once_more_is_loaded_anew<D: Database>() {
+pub(crate) async fn what_stands_at_its_key_once_more_is_loaded_anew<D: Database>() {
     let world = World::<D>::new().await;
     let orders = world.destination().await;
     let id = world.register("a").await;
@@ -277,7 +277,7 @@ pub async fn what_stands_at_its_key_once_more_is_loaded_anew<D: Database>() {
     assert_eq!(claim.barren, 1);
 }
 
-pub async fn keys_are_kept_byte_for_byte<D: Database>() {
+pub(crate) async fn keys_are_kept_byte_for_byte<D: Database>() {
     let world = World::<D>::new().await;
     let long = "é".repeat(Location::MAX_KEY / 2);
     let keys = [
@@ -324,7 +324,7 @@ pub async fn keys_are_kept_byte_for_byte<D: Database>() {
     }
 }
 
-pub async fn of_unreadable_notifications_and_ignored_objects_the_newest_are_kept<D: Database>() {
+pub(crate) async fn of_unreadable_notifications_and_ignored_objects_the_newest_are_kept<D: Database>() {
     let world = World::<D>::new().await;
     let unreadable = |nth: usize| Unreadable {
         source: "queue".to_owned(),

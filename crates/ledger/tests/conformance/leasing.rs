@@ -6,7 +6,7 @@ use arrivage_model::{Checkpoint, ErrorCode, Failure, Fence, Lease, LeaseId, Stat
 use super::world::{LEASE, advance, failure, last, numbers_from, reject};
 use super::{Database, World};
 
-pub async fn a_renewed_lease_does_not_expire<D: Database>() {
+pub(crate) async fn a_renewed_lease_does_not_expire<D: Database>() {
     let world = World::<D>::new().await;
     let id = world.register("a").await;
     let claim = world.claim("owner").await;
@@ -26,7 +26,7 @@ pub async fn a_renewed_lease_does_not_expire<D: Database>() {
     );
 }
 
-pub async fn a_lease_that_another_took_is_not_renewed<D: Database>() {
+pub(crate) async fn a_lease_that_another_took_is_not_renewed<D: Database>() {
     let world = World::<D>::new().await;
     let id = world.register("a").await;
     let claim = world.claim("lost").await;
@@ -54,7 +54,7 @@ pub async fn a_lease_that_another_took_is_not_renewed<D: Database>() {
     );
 }
 
-pub async fn what_is_given_back_is_free_at_once_and_counts_nothing<D: Database>() {
+pub(crate) async fn what_is_given_back_is_free_at_once_and_counts_nothing<D: Database>() {
     let world = World::<D>::new().await;
     let id = world.register("a").await;
     for round in 1..=5 {
@@ -71,7 +71,7 @@ pub async fn what_is_given_back_is_free_at_once_and_counts_nothing<D: Database>(
     }
 }
 
-pub async fn what_is_given_back_with_a_delay_keeps_its_reason<D: Database>() {
+pub(crate) async fn what_is_given_back_with_a_delay_keeps_its_reason<D: Database>() {
     let world = World::<D>::new().await;
     let id = world.register("a").await;
     let claim = world.claim("owner").await;
@@ -87,7 +87,7 @@ pub async fn what_is_given_back_with_a_delay_keeps_its_reason<D: Database>() {
     assert!((3595..3660).contains(&wait.num_seconds()), "{wait}");
 }
 
-pub async fn a_failing_arrival_is_retried_until_its_attempts_are_used_up<D: Database>() {
+pub(crate) async fn a_failing_arrival_is_retried_until_its_attempts_are_used_up<D: Database>() {
     let world = World::<D>::new().await;
     let id = world.register("a").await;
     let why = Failure {
@@ -126,7 +126,7 @@ pub async fn a_failing_arrival_is_retried_until_its_attempts_are_used_up<D: Data
     assert!(world.try_claim("owner", Scope::Any).await.is_none());
 }
 
-pub async fn a_failed_arrival_rests_with_its_reason_and_its_rows<D: Database>() {
+pub(crate) async fn a_failed_arrival_rests_with_its_reason_and_its_rows<D: Database>() {
     let world = World::<D>::new().await;
     let orders = world.destination().await;
     let id = world.register("a").await;
@@ -175,7 +175,7 @@ async fn half_loaded<D: Database>(world: &World<D>, orders: &Destination) -> Lea
     claim.lease
 }
 
-pub async fn a_superseded_arrival_leaves_no_rows_where_the_table_tells_them<D: Database>() {
+pub(crate) async fn a_superseded_arrival_leaves_no_rows_where_the_table_tells_them<D: Database>() {
     let world = World::<D>::new().await;
     let orders = world.destination().await;
     let lease = half_loaded(&world, &orders).await;
@@ -206,7 +206,7 @@ pub async fn a_superseded_arrival_leaves_no_rows_where_the_table_tells_them<D: D
     assert_eq!(world.count("reject").await, 0);
 }
 
-pub async fn a_superseded_arrival_keeps_its_rows_where_the_table_cannot_tell_them<D: Database>() {
+pub(crate) async fn a_superseded_arrival_keeps_its_rows_where_the_table_cannot_tell_them<D: Database>() {
     let world = World::<D>::new().await;
     world
         .database
@@ -227,7 +227,7 @@ pub async fn a_superseded_arrival_keeps_its_rows_where_the_table_cannot_tell_the
     assert_eq!(world.count("reject").await, 1);
 }
 
-pub async fn a_restart_removes_rows_and_rejects_and_raises_the_fence<D: Database>() {
+pub(crate) async fn a_restart_removes_rows_and_rejects_and_raises_the_fence<D: Database>() {
     let world = World::<D>::new().await;
     let orders = world.destination().await;
     let old = half_loaded(&world, &orders).await;
@@ -268,7 +268,7 @@ pub async fn a_restart_removes_rows_and_rejects_and_raises_the_fence<D: Database
     );
 }
 
-pub async fn the_standing_tells_fenced_committed_and_behind_apart<D: Database>() {
+pub(crate) async fn the_standing_tells_fenced_committed_and_behind_apart<D: Database>() {
     let world = World::<D>::new().await;
     let orders = world.destination().await;
     let id = world.register("a").await;
@@ -337,7 +337,7 @@ pub async fn the_standing_tells_fenced_committed_and_behind_apart<D: Database>()
     assert_eq!(standing(&claim.lease).await, (true, State::Loaded, 3, 30));
 }
 
-pub async fn no_stale_lease_moves_anything<D: Database>() {
+pub(crate) async fn no_stale_lease_moves_anything<D: Database>() {
     let world = World::<D>::new().await;
     let orders = world.destination().await;
     let id = world.register("a").await;
@@ -390,7 +390,7 @@ pub async fn no_stale_lease_moves_anything<D: Database>() {
     assert_eq!(world.arrival(id).await.state, State::Waiting);
 }
 
-pub async fn reaping_without_expired_leases_ends_nothing<D: Database>() {
+pub(crate) async fn reaping_without_expired_leases_ends_nothing<D: Database>() {
     let world = World::<D>::new().await;
     world.register("a").await;
     let claim = world.claim("owner").await;

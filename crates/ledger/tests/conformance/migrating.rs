@@ -3,7 +3,7 @@ use arrivage_ledger::{LedgerError, Scope};
 use super::world::{LEASE, found};
 use super::{Database, World};
 
-pub async fn two_ledgers_may_migrate_at_once<D: Database>() {
+pub(crate) async fn two_ledgers_may_migrate_at_once<D: Database>() {
     let database = D::create().await;
     let (one, other, third) = (database.ledger(), database.ledger(), database.ledger());
     let (first, second, last) = tokio::join!(one.migrate(), other.migrate(), third.migrate());
@@ -17,10 +17,11 @@ pub async fn two_ledgers_may_migrate_at_once<D: Database>() {
     assert_eq!(seen.expect("it is there").key, "a");
 }
 
-pub async fn a_ledger_that_is_not_there_says_to_migrate<D: Database>() {
+pub(crate) async fn a_ledger_that_is_not_there_says_to_migrate<D: Database>() {
     let database = D::create().await;
     let ledger = database.ledger();
-    let claim = ledger.claim(&["orders".to_owned()], &Scope::Any, "owner", LEASE);
+    let pipelines = ["orders".to_owned()];
+    let claim = ledger.claim(&pipelines, &Scope::Any, "owner", LEASE);
     for error in [
         ledger.check_version().await.expect_err("no ledger"),
         ledger.register(&[found("a")]).await.expect_err("no ledger"),
@@ -32,7 +33,7 @@ pub async fn a_ledger_that_is_not_there_says_to_migrate<D: Database>() {
     }
 }
 
-pub async fn migrating_again_keeps_what_is_there<D: Database>() {
+pub(crate) async fn migrating_again_keeps_what_is_there<D: Database>() {
     let world = World::<D>::new().await;
     let id = world.register("a").await;
     world.ledger.migrate().await.expect("migrates again");
@@ -46,7 +47,7 @@ pub async fn migrating_again_keeps_what_is_there<D: Database>() {
     assert!(again.arrival(id).await.expect("is answered").is_some());
 }
 
-pub async fn the_views_have_the_columns_of_the_contract<D: Database>() {
+pub(crate) async fn the_views_have_the_columns_of_the_contract<D: Database>() {
     let world = World::<D>::new().await;
     let check = async |view: &str, columns: &str| {
         let expect: Vec<&str> = columns.split_whitespace().collect();

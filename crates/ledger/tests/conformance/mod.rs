@@ -3,26 +3,26 @@
 //! A test file names its database once, `conformance!(SqliteFile)`, and each case
 //! below becomes a test of its own over it.
 
-pub mod claiming;
-pub mod history;
-pub mod intake;
-pub mod leasing;
-pub mod loading;
-pub mod migrating;
-pub mod racing;
-pub mod refusing;
-pub mod replaying;
-pub mod targets;
-mod world;
+pub(crate) mod claiming;
+pub(crate) mod history;
+pub(crate) mod intake;
+pub(crate) mod leasing;
+pub(crate) mod loading;
+pub(crate) mod migrating;
+pub(crate) mod racing;
+pub(crate) mod refusing;
+pub(crate) mod replaying;
+pub(crate) mod targets;
+pub(crate) mod world;
 
 use arrivage_ledger::SharedLedger;
 use async_trait::async_trait;
 
-pub use world::World;
+pub(crate) use world::World;
 
 /// A database of one test, and what raw SQL the cases need to look behind the ledger.
 #[async_trait]
-pub trait Database: Send + Sync + Sized + 'static {
+pub(crate) trait Database: Send + Sync + Sized + 'static {
     /// What the ledger's tables and views are named with: `arrivage_` or `arrivage.`.
     const LEDGER: &'static str;
 
@@ -44,7 +44,7 @@ pub trait Database: Send + Sync + Sized + 'static {
 }
 
 macro_rules! conformance {
-    ($database:ty) => {
+    ($database:ident) => {
         conformance! { $database;
             migrating {
                 two_ledgers_may_migrate_at_once
@@ -145,7 +145,7 @@ macro_rules! conformance {
             }
         }
     };
-    ($database:ty; $($group:ident { $($case:ident)* })*) => {
+    ($database:ident; $($group:ident { $($case:ident)* })*) => {
         $(mod $group {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {

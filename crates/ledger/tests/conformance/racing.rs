@@ -31,7 +31,7 @@ async fn claimers<D: Database>(world: &World<D>, claims_each: usize) -> Vec<Arri
     claimers.join_all().await.into_iter().flatten().collect()
 }
 
-pub async fn fifty_claimers_of_one_arrival_have_one_winner<D: Database>() {
+pub(crate) async fn fifty_claimers_of_one_arrival_have_one_winner<D: Database>() {
     let world = World::<D>::new().await;
     let id = world.register("a").await;
     assert_eq!(claimers(&world, 1).await, [id]);
@@ -39,7 +39,7 @@ pub async fn fifty_claimers_of_one_arrival_have_one_winner<D: Database>() {
     assert_eq!((arrival.attempts, arrival.fence), (1, 1));
 }
 
-pub async fn fifty_claimers_take_no_arrival_twice<D: Database>() {
+pub(crate) async fn fifty_claimers_take_no_arrival_twice<D: Database>() {
     let world = World::<D>::new().await;
     let batch: Vec<_> = (0..100).map(|nth| found(&format!("key-{nth}"))).collect();
     let answers = world.ledger.register(&batch).await.expect("registers");
@@ -49,7 +49,7 @@ pub async fn fifty_claimers_take_no_arrival_twice<D: Database>() {
     assert_eq!(distinct, answers.into_iter().map(Registered::id).collect());
 }
 
-pub async fn two_watchers_register_the_same_objects_once<D: Database>() {
+pub(crate) async fn two_watchers_register_the_same_objects_once<D: Database>() {
     let world = World::<D>::new().await;
     let batch = |keys: Vec<usize>| -> Vec<_> {
         keys.into_iter()
@@ -86,7 +86,7 @@ pub async fn two_watchers_register_the_same_objects_once<D: Database>() {
     );
 }
 
-pub async fn two_arrivals_load_side_by_side<D: Database>() {
+pub(crate) async fn two_arrivals_load_side_by_side<D: Database>() {
     let world = Arc::new(World::<D>::new().await);
     let orders = world.destination().await;
     for key in ["a", "b"] {
@@ -113,7 +113,7 @@ pub async fn two_arrivals_load_side_by_side<D: Database>() {
     assert_eq!(world.numbers("orders").await, expect);
 }
 
-pub async fn a_lease_is_renewed_while_others_load<D: Database>() {
+pub(crate) async fn a_lease_is_renewed_while_others_load<D: Database>() {
     let world = Arc::new(World::<D>::new().await);
     let orders = world.destination().await;
     for key in ["a", "b"] {

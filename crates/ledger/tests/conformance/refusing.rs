@@ -4,7 +4,7 @@ use arrivage_model::{Checkpoint, ColumnType, Mode};
 use super::world::{advance, column, last, reject, rows_from};
 use super::{Database, World};
 
-pub async fn a_refused_row_is_named_by_its_sqlstate_and_the_rest_goes_on<D: Database>() {
+pub(crate) async fn a_refused_row_is_named_by_its_sqlstate_and_the_rest_goes_on<D: Database>() {
     let world = World::<D>::new().await;
     world
         .database
@@ -69,7 +69,7 @@ pub async fn a_refused_row_is_named_by_its_sqlstate_and_the_rest_goes_on<D: Data
     assert_eq!(world.count("reject").await, 4);
 }
 
-pub async fn a_reference_that_is_checked_late_is_refused_in_its_chunk<D: Database>() {
+pub(crate) async fn a_reference_that_is_checked_late_is_refused_in_its_chunk<D: Database>() {
     let world = World::<D>::new().await;
     world
         .database
@@ -150,7 +150,7 @@ async fn attempt<D: Database>(world: &World<D>, destination: &Destination) -> Le
     error
 }
 
-pub async fn a_table_or_column_that_went_missing_is_the_targets_fault<D: Database>() {
+pub(crate) async fn a_table_or_column_that_went_missing_is_the_targets_fault<D: Database>() {
     let world = World::<D>::new().await;
     let orders = world.destination().await;
     world
@@ -176,7 +176,7 @@ pub async fn a_table_or_column_that_went_missing_is_the_targets_fault<D: Databas
     world.claim("the arrival stands as before").await;
 }
 
-pub async fn an_upsert_without_a_unique_key_is_refused_by_name<D: Database>() {
+pub(crate) async fn an_upsert_without_a_unique_key_is_refused_by_name<D: Database>() {
     let world = World::<D>::new().await;
     let append = world.destination().await;
     let upsert = Destination {

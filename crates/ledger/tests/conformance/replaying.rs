@@ -4,7 +4,7 @@ use arrivage_model::{ArrivalId, Checkpoint, State};
 use super::world::{LEASE, failure};
 use super::{Database, World};
 
-pub async fn an_order_is_answered_by_the_state_of_each_arrival<D: Database>() {
+pub(crate) async fn an_order_is_answered_by_the_state_of_each_arrival<D: Database>() {
     use Replay::{Continue, ContinueByForce, FromStart, FromStartByForce};
     use Replayed::{AlreadyLoaded, Loading, Queued};
     let world = World::<D>::new().await;
@@ -64,7 +64,7 @@ pub async fn an_order_is_answered_by_the_state_of_each_arrival<D: Database>() {
     }
 }
 
-pub async fn a_replay_goes_on_from_the_checkpoint<D: Database>() {
+pub(crate) async fn a_replay_goes_on_from_the_checkpoint<D: Database>() {
     let world = World::<D>::new().await;
     let orders = world.destination().await;
     let id = world.register("a").await;
@@ -93,7 +93,7 @@ pub async fn a_replay_goes_on_from_the_checkpoint<D: Database>() {
     assert_eq!(world.numbers("orders").await, [1, 2, 3]);
 }
 
-pub async fn a_replay_from_the_start_begins_anew<D: Database>() {
+pub(crate) async fn a_replay_from_the_start_begins_anew<D: Database>() {
     let world = World::<D>::new().await;
     let orders = world.destination().await;
     let id = world.register("a").await;
@@ -137,7 +137,7 @@ pub async fn a_replay_from_the_start_begins_anew<D: Database>() {
     assert_eq!(world.numbers("orders").await, [5]);
 }
 
-pub async fn force_fences_the_processor_that_loads_it<D: Database>() {
+pub(crate) async fn force_fences_the_processor_that_loads_it<D: Database>() {
     let world = World::<D>::new().await;
     let orders = world.destination().await;
     let id = world.register("a").await;
@@ -165,7 +165,7 @@ pub async fn force_fences_the_processor_that_loads_it<D: Database>() {
     assert_eq!(world.claim("next").await.arrival.id, id);
 }
 
-pub async fn orders_are_answered_in_their_order<D: Database>() {
+pub(crate) async fn orders_are_answered_in_their_order<D: Database>() {
     let world = World::<D>::new().await;
     let (a, b) = (world.register("a").await, world.register("b").await);
     world.claim("owner").await;

@@ -7,7 +7,7 @@ use arrivage_model::{
 use super::{Database, World};
 
 /// A pipeline that declares columns by name, type and whether they are required.
-pub fn pipeline(table: &str, mode: Mode, columns: &[(&str, Option<ColumnType>, bool)]) -> Pipeline {
+pub(crate) fn pipeline(table: &str, mode: Mode, columns: &[(&str, Option<ColumnType>, bool)]) -> Pipeline {
     let column = |&(name, kind, required): &(&str, Option<ColumnType>, bool)| Column {
         name: name.to_owned(),
         kind,
@@ -53,7 +53,7 @@ fn names(table: &Table) -> Vec<&str> {
         .collect()
 }
 
-pub async fn a_table_is_seen_as_the_catalogue_has_it<D: Database>() {
+pub(crate) async fn a_table_is_seen_as_the_catalogue_has_it<D: Database>() {
     let world = World::<D>::new().await;
     world
         .database
@@ -97,7 +97,7 @@ pub async fn a_table_is_seen_as_the_catalogue_has_it<D: Database>() {
     assert!(!table.has_arrival_id && !table.has_record);
 }
 
-pub async fn what_is_no_table_is_refused_by_name<D: Database>() {
+pub(crate) async fn what_is_no_table_is_refused_by_name<D: Database>() {
     let world = World::<D>::new().await;
     match look(&world, "nowhere").await {
         Err(LedgerError::Target(refusal @ TargetRefusal::Missing(_))) => {
@@ -122,7 +122,7 @@ pub async fn what_is_no_table_is_refused_by_name<D: Database>() {
     );
 }
 
-pub async fn a_table_is_made_from_the_declared_columns<D: Database>() {
+pub(crate) async fn a_table_is_made_from_the_declared_columns<D: Database>() {
     let world = World::<D>::new().await;
     let columns = [
         ("id", Some(ColumnType::BigInt), false),
@@ -166,7 +166,7 @@ pub async fn a_table_is_made_from_the_declared_columns<D: Database>() {
     assert_eq!(world.database.sql(rows).await.trim(), "1|new|2");
 }
 
-pub async fn a_table_that_is_there_is_not_made_again<D: Database>() {
+pub(crate) async fn a_table_that_is_there_is_not_made_again<D: Database>() {
     let world = World::<D>::new().await;
     world
         .database
@@ -202,7 +202,7 @@ pub async fn a_table_that_is_there_is_not_made_again<D: Database>() {
     );
 }
 
-pub async fn a_table_is_not_made_from_an_incomplete_declaration<D: Database>() {
+pub(crate) async fn a_table_is_not_made_from_an_incomplete_declaration<D: Database>() {
     let world = World::<D>::new().await;
     let text = Some(ColumnType::Text);
     let upsert = Mode::Upsert {

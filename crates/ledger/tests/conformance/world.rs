@@ -14,16 +14,16 @@ use super::Database;
 
 /// A migrated ledger with the pipelines `orders` and `other` (three attempts each), and the
 /// words that most cases speak in.
-pub struct World<D> {
-    pub database: D,
-    pub ledger: SharedLedger,
+pub(crate) struct World<D> {
+    pub(crate) database: D,
+    pub(crate) ledger: SharedLedger,
 }
 
 /// Far longer than any test.
-pub const LEASE: Duration = Duration::from_secs(3600);
+pub(crate) const LEASE: Duration = Duration::from_secs(3600);
 
 impl<D: Database> World<D> {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let database = D::create().await;
         let ledger = database.ledger();
         ledger.migrate().await.expect("migrates");
@@ -36,40 +36,40 @@ impl<D: Database> World<D> {
     }
 
     /// Registers an object of `orders`, and says which arrival it is.
-    pub async fn register(&self, key: &str) -> ArrivalId {
+    pub(crate) async fn register(&self, key: &str) -> ArrivalId {
         self.notify(found(key)).await.id()
     }
 
-    pub async fn notify(&self, registration: Registration) -> Registered {
+    pub(crate) async fn notify(&self, registration: Registration) -> Registered {
         let answers = self.ledger.register(&[registration]).await;
         answers.expect("registers")[0]
     }
 
     /// What `owner` claims of `orders` now.
-    pub async fn try_claim(&self, owner: &str, scope: Scope) -> Option<Claim> {
+    pub(crate) async fn try_claim(&self, owner: &str, scope: Scope) -> Option<Claim> {
         let pipelines = ["orders".to_owned()];
         let claim = self.ledger.claim(&pipelines, &scope, owner, LEASE).await;
         claim.expect("the claim is answered")
     }
 
-    pub async fn claim(&self, owner: &str) -> Claim {
+    pub(crate) async fn claim(&self, owner: &str) -> Claim {
         let claim = self.try_claim(owner, Scope::Any).await;
         claim.expect("something is claimable")
     }
 
-    pub async fn arrival(&self, id: ArrivalId) -> Arrival {
+    pub(crate) async fn arrival(&self, id: ArrivalId) -> Arrival {
         let arrival = self.ledger.arrival(id).await.expect("is answered");
         arrival.expect("it is there")
     }
 
     /// Lets the lease run out, as if its processor had been silent for long.
-    pub async fn expire(&self, id: ArrivalId) {
+    pub(crate) async fn expire(&self, id: ArrivalId) {
         self.set(id, &format!("lease_until = {}", D::moment(-1)))
             .await;
     }
 
     /// Changes columns of an arrival behind the ledger's back.
-    pub async fn set(&self, id: ArrivalId, assignments: &str) {
+    pub(crate) async fn set(&self, id: ArrivalId, assignments: &str) {
         let table = self.table("arrival");
         self.database
             .sql(&format!("UPDATE {table} SET {assignments} WHERE id = {id}"))
@@ -77,19 +77,19 @@ impl<D: Database> World<D> {
     }
 
     /// The database's name of a table or view of the ledger.
-    pub fn table(&self, name: &str) -> String {
+    pub(crate) fn table(&self, name: &str) -> String {
         format!("{}{name}", D::LEDGER)
     }
 
     /// Makes the table that [`Self::destination`] loads into, and looks at it.
-    pub async fn destination(&self) -> Destination {
+    pub(crate) async fn destination(&self) -> Destination {
         self.database
             .sql("CREATE TABLE orders (number bigint, _arrival_id bigint, _record bigint)")
             .await;
         self.destination_of("orders").await
     }
 
-    pub async fn destination_of(&self, table: &str) -> Destination {
+    pub(crate) async fn destination_of(&self, table: &str) -> Destination {
         let name = table.parse().expect("a table's name");
         Destination {
             table: self
@@ -103,7 +103,7 @@ impl<D: Database> World<D> {
     }
 
     /// Loads one chunk of numbers that stand in consecutive records, and commits it.
-    pub async fn load(
+    pub(crate) async fn load(
         &self,
         lease: &Lease,
         destination: &Destination,
@@ -120,7 +120,7 @@ impl<D: Database> World<D> {
     }
 
     /// Claims the arrival and loads all of it in one chunk.
-    pub async fn load_whole(&self, id: ArrivalId, destination: &Destination, numbers: &[i64]) {
+    pub(crate) async fn load_whole(&self, id: ArrivalId, destination: &Destination, numbers: &[i64]) {
         let scope = Scope::One {
             id,
             taking_over: false,
@@ -135,7 +135,7 @@ impl<D: Database> World<D> {
     }
 
     /// The numbers in the table, in order.
-    pub async fn numbers(&self, table: &str) -> Vec<i64> {
+    pub(crate) async fn numbers(&self, table: &str) -> Vec<i64> {
         let sql = format!("SELECT number FROM {table} ORDER BY number");
         let lines = self.database.sql(&sql).await;
         lines
@@ -145,7 +145,7 @@ impl<D: Database> World<D> {
     }
 
     /// How many rows a table or view of the ledger has.
-    pub async fn count(&self, name: &str) -> usize {
+    pub(crate) async fn count(&self, name: &str) -> usize {
         let sql = format!("SELECT count(*) FROM {}", self.table(name));
         self.database
             .sql(&sql)
@@ -157,7 +157,7 @@ impl<D: Database> World<D> {
 }
 
 /// An object of `orders` that a message told of; each call is another message.
-pub fn found(key: &str) -> Registration {
+pub(crate) fn found(key: &str) -> Registration {
     static MESSAGES: AtomicU64 = AtomicU64::new(0);
     let message = MESSAGES.fetch_add(1, Ordering::Relaxed);
     Registration {
@@ -167,7 +167,7 @@ pub fn found(key: &str) -> Registration {
     }
 }
 
-pub fn object(key: &str, etag: &str) -> Object {
+pub(crate) fn object(key: &str, etag: &str) -> Object {
     Object {
         location: Location::s3("drop", key),
         etag: ETag::parse(etag).expect("a tag"),
@@ -178,14 +178,14 @@ pub fn object(key: &str, etag: &str) -> Object {
     }
 }
 
-pub fn column(name: &str, kind: ColumnType) -> LoadColumn {
+pub(crate) fn column(name: &str, kind: ColumnType) -> LoadColumn {
     LoadColumn {
         name: name.to_owned(),
         kind,
     }
 }
 
-pub fn failure(message: &str) -> Failure {
+pub(crate) fn failure(message: &str) -> Failure {
     Failure {
         code: None,
         message: message.to_owned(),
@@ -193,13 +193,13 @@ pub fn failure(message: &str) -> Failure {
 }
 
 /// Rows of one column; the first stands in the record after `records`.
-pub fn numbers_from(records: u64, numbers: &[i64]) -> Rows {
+pub(crate) fn numbers_from(records: u64, numbers: &[i64]) -> Rows {
     let texts: Vec<String> = numbers.iter().map(i64::to_string).collect();
     let cells: Vec<[Option<&str>; 1]> = texts.iter().map(|text| [Some(text.as_str())]).collect();
     rows_from(records, &cells)
 }
 
-pub fn rows_from<const WIDTH: usize>(records: u64, cells: &[[Option<&str>; WIDTH]]) -> Rows {
+pub(crate) fn rows_from<const WIDTH: usize>(records: u64, cells: &[[Option<&str>; WIDTH]]) -> Rows {
     let mut rows = Rows::new(WIDTH);
     for (nth, row) in cells.iter().enumerate() {
         for cell in row {
@@ -224,7 +224,7 @@ pub fn rows_from<const WIDTH: usize>(records: u64, cells: &[[Option<&str>; WIDTH
     rows
 }
 
-pub fn reject(record: u64) -> Reject {
+pub(crate) fn reject(record: u64) -> Reject {
     Reject {
         record,
         line: record + 1,
@@ -237,7 +237,7 @@ pub fn reject(record: u64) -> Reject {
 }
 
 /// The step over so many rows and rejects; every record has ten bytes, five as stored.
-pub fn advance(from: &Checkpoint, loaded: u64, rejected: u64) -> Advance {
+pub(crate) fn advance(from: &Checkpoint, loaded: u64, rejected: u64) -> Advance {
     let records = from.records + loaded + rejected;
     Advance {
         from_records: from.records,
@@ -256,7 +256,7 @@ pub fn advance(from: &Checkpoint, loaded: u64, rejected: u64) -> Advance {
 }
 
 /// The same step as the arrival's last.
-pub fn last(advance: Advance) -> Advance {
+pub(crate) fn last(advance: Advance) -> Advance {
     Advance {
         last: true,
         ..advance

@@ -295,4 +295,4 @@ fn too_long(max_record: usize) -> Fault {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

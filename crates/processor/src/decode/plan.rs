@@ -296,4 +296,4 @@ impl Positions {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use arrivage_model::Location;
 use rustix::fd::{AsFd, BorrowedFd};
-use rustix::fs::{AtFlags, Dir, FileType, statat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
 
 use super::complaints::Complaints;
@@ -151,7 +151,9 @@ impl Walk<'_> {
         room: usize,
     ) -> Result<Vec<String>, Errno> {
         let mut first = BinaryHeap::new();
-        for entry in Dir::read_from(directory)? {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let readable = openat(directory, ".", flags, Mode::empty())?;
+        for entry in Dir::new(readable)? {
             let entry = entry?;
             let Ok(name) = entry.file_name().to_str() else {
                 let name = entry.file_name().to_string_lossy();

@@ -89,8 +89,10 @@ pub async fn aws_config(settings: &AwsSettings) -> SdkConfig {
         )
         .timeout_config(timeouts)
         .retry_config(RetryConfig::disabled())
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .region(region(settings));
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    if let Some(region) = region(settings) {
+        loader = loader.region(region);
+    }
     if let Some(endpoint) = &settings.endpoint {
         loader = loader.endpoint_url(endpoint);
     }
@@ -98,19 +100,24 @@ pub async fn aws_config(settings: &AwsSettings) -> SdkConfig {
         let credentials = Credentials::new(&key.id, &key.secret, None, None, "settings");
         loader = loader.credentials_provider(credentials);
     }
-    loader.load().await
+    let config = loader.load().await;
+    if config.region().is_some() {
+        return config;
+    }
+    config
+        .into_builder()
+        .region(Region::from_static(ANY_REGION))
+        .build()
 }
 
-/// A server of one's own has no region, and asking the instance metadata for
-/// one would only cost seconds.
-fn region(settings: &AwsSettings) -> RegionProviderChain {
+/// None where the usual chain shall find it. A server of one's own has no
+/// region, and asking the instance metadata for one would only cost seconds.
+fn region(settings: &AwsSettings) -> Option<RegionProviderChain> {
     if let Some(region) = &settings.region {
-        return RegionProviderChain::first_try(Region::new(region.clone()));
+        return Some(RegionProviderChain::first_try(Region::new(region.clone())));
     }
-    let usual = match settings.endpoint {
-        None => RegionProviderChain::default_provider(),
-        Some(_) => RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
-            .or_else(ProfileFileRegionProvider::new()),
-    };
-    usual.or_else(ANY_REGION)
+    settings.endpoint.as_ref()?;
+    let local = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+        .or_else(ProfileFileRegionProvider::new());
+    Some(local.or_else(ANY_REGION))
 }

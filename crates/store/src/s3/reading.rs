@@ -3,13 +3,12 @@ use std::ops::Range;
 use arrivage_model::{ETag, Location, Object, VersionId};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
-use aws_sdk_s3::primitives::{ByteStream, ByteStreamError};
-use aws_sdk_s3::types::ChecksumMode;
-use aws_smithy_checksums::body::validate::Error as ChecksumError;
+use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 use futures::Stream;
 use futures::stream;
 
+use super::checksum::Checksum;
 use super::errors::{Failed, chain};
 use super::pace::Pace;
 use super::{Patience, time, without_etag};
@@ -52,7 +51,13 @@ pub(super) async fn read(
         .set_version_id(pin.map(|version| version.as_str().to_owned()))
         .set_if_match(pin.is_none().then(|| object.etag.quoted()))
         .set_range((!whole).then(|| format!("bytes={}-{}", range.start, range.end - 1)))
-        .set_checksum_mode(whole.then_some(ChecksumMode::Enabled))
+        .customize()
+        // Said past the SDK, which would compare it in its own way.
+        .mutate_request(|request| {
+            request
+                .headers_mut()
+                .insert("x-amz-checksum-mode", "ENABLED");
+        })
         .send()
         .await;
     let answer = match answer {
@@ -165,14 +170,23 @@ fn body(
     } else {
         range.start
     };
+    let checksum = match answer.content_range() {
+        Some(_) => None,
+        None => Checksum::stated(&answer),
+    };
     let last_modified = answer.last_modified().and_then(time);
     let excess = {
         let location = location.clone();
         move || contradiction(&location, "its answer has more bytes than it announced")
     };
-    let blocks = blocks(location.clone(), patience, answer.body);
+    let blocks = Blocks {
+        location: location.clone(),
+        checksum,
+        pace: Pace::new(patience),
+        body: answer.body,
+    };
     Ok(Body {
-        chunks: exactly(skip, range.end - range.start, excess, blocks),
+        chunks: exactly(skip, range.end - range.start, excess, blocks.into_stream()),
         range,
         total,
         last_modified,
@@ -191,31 +205,37 @@ fn content_range(text: &str) -> Option<(Range<u64>, Option<u64>)> {
     Some((first..last.checked_add(1)?, total))
 }
 
-fn blocks(
+/// The blocks of a body, watched over.
+struct Blocks {
     location: Location,
-    patience: Patience,
     body: ByteStream,
-) -> impl Stream<Item = Result<Bytes, StoreError>> + Send {
-    let state = (body, Pace::new(patience), location);
-    stream::unfold(state, async |(mut body, mut pace, location)| {
-        let next = async {
-            let block = body.next().await?;
-            Some(block.map_err(|error| broken(&location, error)))
-        };
-        let block = pace.keep(next).await?;
-        Some((block, (body, pace, location)))
-    })
+    pace: Pace,
+    checksum: Option<Checksum>,
 }
 
-fn broken(location: &Location, error: ByteStreamError) -> StoreError {
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-    while let Some(error) = next {
-        if error.is::<ChecksumError>() {
-            return StoreError::Corrupted(location.clone());
-        }
-        next = error.source();
+impl Blocks {
+    fn into_stream(self) -> impl Stream<Item = Result<Bytes, StoreError>> + Send {
+        stream::unfold(self, async |mut blocks| {
+            let block = blocks.next().await?;
+            Some((block, blocks))
+        })
     }
-    StoreError::cut(chain(&error))
+
+    async fn next(&mut self) -> Option<Result<Bytes, StoreError>> {
+        let body = &mut self.body;
+        let next = async {
+            let block = body.next().await?;
+            Some(block.map_err(|error| StoreError::cut(chain(&error))))
+        };
+        let Some(block) = self.pace.keep(next).await else {
+            let checksum = self.checksum.take()?;
+            return (!checksum.is_met()).then(|| Err(StoreError::Corrupted(self.location.clone())));
+        };
+        if let (Ok(block), Some(checksum)) = (&block, &mut self.checksum) {
+            checksum.update(block);
+        }
+        Some(block)
+    }
 }
 
 fn contradiction(location: &Location, what: impl Into<String>) -> StoreError {

@@ -59,14 +59,15 @@ async fn no_key_leads_out_of_the_folder() -> Result<()> {
         .into_owned();
     folder.put("sub/a", b"x").await?;
     let absolute = outside.path().to_string_lossy();
+    let (beside, around) = (format!("../{name}"), format!("sub/../../{name}"));
     for key in [
-        &absolute,
+        absolute.as_ref(),
         "",
         "/",
         ".",
         "..",
-        &format!("../{name}"),
-        &format!("sub/../../{name}"),
+        &beside,
+        &around,
         "sub/../sub/a",
         "sub//a",
         "sub/./a",

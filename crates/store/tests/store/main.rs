@@ -4,4 +4,5 @@ mod conformance;
 mod faults;
 mod folder;
 mod places;
+mod raw;
 mod versions;

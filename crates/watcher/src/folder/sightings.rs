@@ -94,6 +94,12 @@ impl Sightings {
         }
     }
 
+    /// How many files are known.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.files.len()
+    }
+
     /// The file could not be recorded. Returns whether that is to be told: once,
     /// as long as it stays the same.
     pub(super) fn complain(&mut self, key: &str) -> bool {

@@ -138,7 +138,7 @@ fn a_half_readable_message_gives_what_can_be_read() {
             "- LifecycleExpiration:Delete",
             "! Records[3]: its key has a % without two hexadecimal digits",
             "! Records[4]: it has no s3.object.key that is a text",
-            "! Records[5]: invalid type: string \"a text\", expected struct Message at line 1 \
+            "! Records[5]: invalid type: string \"a text\", expected an object at line 1 \
              column 8",
             "! Records[8]: its eventVersion \"3.0\" is not 2.x",
         ],

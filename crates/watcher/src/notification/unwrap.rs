@@ -14,6 +14,7 @@ const MAX_RECORDS: usize = 10_000;
 /// one of a wrong type does not make the rest unreadable, and hostile nesting
 /// takes no memory.
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Message<'a> {
     #[serde(rename = "Records", borrow)]
     records: Option<&'a RawValue>,
@@ -36,6 +37,7 @@ struct Message<'a> {
 /// What an SNS topic wraps around a message, where raw delivery is off. Its
 /// `SubscribeURL` is not even read.
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Published {
     #[serde(rename = "Message")]
     message: String,
@@ -43,6 +45,7 @@ struct Published {
 
 /// A message of a queue, as EventBridge Pipes and functions hand it on.
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Queued {
     body: String,
 }

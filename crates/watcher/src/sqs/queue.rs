@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use arrivage_store::{AwsSettings, Source, aws_config};
+use arrivage_store::{AccessKey, AwsSettings, Source, aws_config};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message};
@@ -48,8 +48,11 @@ pub(super) enum QueueError {
 }
 
 impl Queue {
-    /// Asks nobody yet.
-    pub(super) async fn new(source: &SqsSource) -> Result<Self, QueueError> {
+    /// Asks nobody yet. Without an access key, the usual chain is asked for one.
+    pub(super) async fn new(
+        source: &SqsSource,
+        access_key: Option<AccessKey>,
+    ) -> Result<Self, QueueError> {
         let url = Url::parse(&source.queue_url).ok().filter(Url::has_host);
         let url = url.ok_or_else(|| QueueError::Misconfigured {
             what: format!("the queue_url {:?} is no URL", source.queue_url),
@@ -59,6 +62,7 @@ impl Queue {
         let settings = AwsSettings {
             endpoint: Some(endpoint(source, &url)),
             region,
+            access_key,
             ..AwsSettings::default()
         };
         Ok(Self {
@@ -86,6 +90,14 @@ impl Queue {
             .into_iter()
             .filter_map(delivery)
             .collect())
+    }
+
+    /// Asks for what the queue is, and takes nothing from it.
+    pub(super) async fn look(&self) -> Result<(), QueueError> {
+        let question = self.client.get_queue_attributes().queue_url(&self.url);
+        let answer = question.send().await;
+        answer.map_err(|error| self.explain("GetQueueAttributes", &error))?;
+        Ok(())
     }
 
     /// Takes deliveries off the queue, ten at most. Returns why some stayed: they

@@ -145,7 +145,7 @@ impl<'a> Walk<'a> {
                 return Err(self.fault("a name in quotes is missing"));
             }
             let name = string::text(self.string()?);
-            self.check_new(&name, first, &mut many)?;
+            self.check_new(name.clone(), first, &mut many)?;
             self.blanks();
             self.expect(b':')?;
             self.blanks();
@@ -199,20 +199,20 @@ impl<'a> Walk<'a> {
     /// Takes a name that the object, whose names begin at `first`, has not yet.
     fn check_new(
         &mut self,
-        name: &Cow<'a, [u8]>,
+        name: Cow<'a, [u8]>,
         first: usize,
         many: &mut HashSet<Cow<'a, [u8]>>,
     ) -> Result<(), Fault> {
         let few = &self.names[first..];
         let new = if few.len() < FEW {
-            let new = !few.contains(name);
-            self.names.push(name.clone());
+            let new = !few.contains(&name);
+            self.names.push(name);
             new
         } else {
             if many.is_empty() {
                 many.extend(few.iter().cloned());
             }
-            many.insert(name.clone())
+            many.insert(name)
         };
         if !new {
             return Err(self.fault("a name stands twice in an object"));

@@ -5,7 +5,7 @@ use crate::decode::fault::{Fault, excerpt};
 /// Two hexadecimal digits for each byte, `\x` before them or not.
 pub(super) fn write(text: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
     let digits = text.strip_prefix(br"\x").unwrap_or(text);
-    if digits.len() % 2 != 0 || !digits.iter().all(u8::is_ascii_hexdigit) {
+    if !digits.len().is_multiple_of(2) || !digits.iter().all(u8::is_ascii_hexdigit) {
         return Err(Fault::new(
             ReasonCode::NotHex,
             format!(

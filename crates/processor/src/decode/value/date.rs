@@ -57,7 +57,7 @@ impl Day {
     }
 
     fn is_leap_year(self) -> bool {
-        let divides = |years| self.year % years == 0;
+        let divides = |years| self.year.is_multiple_of(years);
         divides(4) && (!divides(100) || divides(400))
     }
 

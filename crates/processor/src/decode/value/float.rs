@@ -30,7 +30,14 @@ impl Float for f64 {
 
 /// Digits, the mark, an exponent: rounded to the nearest value of the type,
 /// and written with as few digits as name it.
-pub(super) fn write<F: Float>(text: &[u8], mark: u8, out: &mut Vec<u8>) -> Result<(), Fault> {
+///
+/// There is a negative zero, but as a `key` it is zero.
+pub(super) fn write<F: Float>(
+    text: &[u8],
+    mark: u8,
+    key: bool,
+    out: &mut Vec<u8>,
+) -> Result<(), Fault> {
     let not_a_number = || {
         let reason = format!(
             "{} is no number: a sign, digits, the mark {:?} and an exponent make one",
@@ -63,6 +70,10 @@ pub(super) fn write<F: Float>(text: &[u8], mark: u8, out: &mut Vec<u8>) -> Resul
     let magnitude = number.magnitude();
     if magnitude.is_infinite() || (magnitude == 0.0 && !zero) {
         return Err(out_of_range());
+    }
+    if key && magnitude == 0.0 {
+        out.push(b'0');
+        return Ok(());
     }
     let plain = magnitude == 0.0 || (1e-5..1e16).contains(&magnitude);
     let written = if plain {

@@ -13,6 +13,9 @@ pub(in crate::decode) struct DateFormat {
     items: Vec<Item<'static>>,
     /// The third of February 2001, 04:05:06 UTC, written so.
     example: String,
+    /// Numbers follow each other without anything between, so that only their
+    /// lengths tell them apart.
+    packed: bool,
 }
 
 impl DateFormat {
@@ -36,12 +39,22 @@ impl DateFormat {
             .map_err(|_| format!("{text:?} is no strftime format that can be read"))?;
         let format = Self {
             text: text.to_owned(),
+            packed: items.windows(2).any(|pair| pair.iter().all(is_number)),
             items,
             example,
         };
-        format
-            .write(kind, format.example.as_bytes(), &mut Vec::new())
-            .map_err(|_| format!("{text:?} does not make a {kind}: {}", needs(kind)))?;
+        let example = format.example.as_bytes();
+        let makes_it = match kind {
+            // A time of day is no part of it, unless it is midnight.
+            ColumnType::Date => {
+                let parsed = format.read(example);
+                parsed.is_some_and(|parsed| parsed.to_naive_date().is_ok())
+            }
+            _ => format.write(kind, example, &mut Vec::new()).is_ok(),
+        };
+        if !makes_it {
+            return Err(format!("{text:?} does not make a {kind}: {}", needs(kind)));
+        }
         Ok(format)
     }
 
@@ -112,6 +125,7 @@ impl DateFormat {
         if (text.contains(is_blank) && !example.contains(is_blank))
             || (edged(text) && !edged(example))
             || (text.contains('+') && !example.contains('+'))
+            || (self.packed && !digit_runs(text).take(digit_runs(example).count()).eq(digit_runs(example)))
         {
             return None;
         }
@@ -140,6 +154,16 @@ impl DateFormat {
     }
 }
 
+fn is_number(item: &Item<'_>) -> bool {
+    matches!(item, Item::Numeric(..))
+}
+
+/// How long the runs of digits in a text are.
+fn digit_runs(text: &str) -> impl Iterator<Item = usize> {
+    let runs = text.split(|c: char| !c.is_ascii_digit());
+    runs.map(str::len).filter(|length| *length > 0)
+}
+
 fn needs(kind: ColumnType) -> &'static str {
     match kind {
         ColumnType::Date => "it must say year, month and day",
@@ -166,7 +190,7 @@ fn clock(time: NaiveTime) -> Result<Clock, &'static str> {
     if time.nanosecond() >= 1_000_000_000 {
         return Err("is a leap second, which the column cannot hold");
     }
-    if time.nanosecond() % 1000 != 0 {
+    if !time.nanosecond().is_multiple_of(1000) {
         return Err("is finer than a microsecond, and nothing is rounded");
     }
     Ok(Clock {

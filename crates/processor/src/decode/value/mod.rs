@@ -63,8 +63,8 @@ impl Writer {
                 numeric::write_sized(text, decimal, precision.into(), scale.into(), out)
             }
             ColumnType::Numeric(None) => numeric::write(text, decimal, self.key, out),
-            ColumnType::Real => float::write::<f32>(text, decimal, out),
-            ColumnType::DoublePrecision => float::write::<f64>(text, decimal, out),
+            ColumnType::Real => float::write::<f32>(text, decimal, self.key, out),
+            ColumnType::DoublePrecision => float::write::<f64>(text, decimal, self.key, out),
             ColumnType::Boolean => boolean::write(text, out),
             ColumnType::Text => text::write(text, None, out),
             ColumnType::Varchar(length) => text::write(text, length, out),
@@ -81,4 +81,4 @@ impl Writer {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

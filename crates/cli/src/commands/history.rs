@@ -1,0 +1,167 @@
+use arrivage_ledger::Filter;
+use arrivage_model::Arrival;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::arguments::{Arrivals, Rejects, Show};
+use crate::exit::{self, Failure};
+use crate::output;
+use crate::wiring::Wiring;
+
+/// Rejects are fetched so many at a time.
+const PAGE: usize = 1000;
+
+/// `arrivals`: the load history.
+pub(super) async fn arrivals(wiring: &Wiring, options: &Arrivals) -> Result<u8, Failure> {
+    let limit = options.limit as usize;
+    if options.ignored {
+        return ignored(wiring, options, limit).await;
+    }
+    let filter = Filter {
+        state: options.state,
+        pipeline: options.pipeline.clone(),
+        key: options.key.clone(),
+        ..Filter::default()
+    };
+    let arrivals = wiring.ledger.arrivals(&filter, limit).await?;
+    if options.json.json {
+        output::json_lines(&arrivals);
+        return Ok(exit::DONE);
+    }
+    let header =
+        ["ID", "STATE", "PIPELINE", "URL", "LOADED", "REJECTED", "ATTEMPTS", "REGISTERED", "ERROR"];
+    let row = |arrival: &Arrival| {
+        [
+            arrival.id.to_string(),
+            arrival.state.to_string(),
+            arrival.pipeline.clone(),
+            output::cell(&arrival.url, 60),
+            arrival.records_loaded.to_string(),
+            arrival.records_rejected.to_string(),
+            arrival.attempts.to_string(),
+            moment(arrival.registered_at),
+            problem(arrival),
+        ]
+    };
+    let rows: Vec<_> = arrivals.iter().map(row).collect();
+    output::table(header, &rows);
+    if arrivals.len() == limit {
+        output::say(&format!("the newest {limit}; see more with --limit"));
+    }
+    Ok(exit::DONE)
+}
+
+fn moment(time: DateTime<Utc>) -> String {
+    time.format("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+fn problem(arrival: &Arrival) -> String {
+    let words = match (&arrival.error_code, &arrival.error) {
+        (Some(code), Some(error)) => format!("{code}: {error}"),
+        (Some(code), None) => code.clone(),
+        (None, error) => error.clone().unwrap_or_default(),
+    };
+    output::cell(&words, 60)
+}
+
+#[derive(Serialize)]
+struct IgnoredRow {
+    url: String,
+    bucket: String,
+    key: String,
+    size: Option<u64>,
+    source: String,
+    seen_at: Option<DateTime<Utc>>,
+}
+
+async fn ignored(wiring: &Wiring, options: &Arrivals, limit: usize) -> Result<u8, Failure> {
+    let objects = wiring.ledger.ignored(limit).await?;
+    let matches = |key: &str| options.key.as_ref().is_none_or(|glob| glob.is_match(key));
+    let objects = objects.into_iter().filter(|object| matches(&object.location.key));
+    let rows: Vec<IgnoredRow> = objects
+        .map(|object| IgnoredRow {
+            url: object.location.to_string(),
+            bucket: object.location.bucket,
+            key: object.location.key,
+            size: object.size,
+            source: object.source,
+            seen_at: object.seen_at,
+        })
+        .collect();
+    if options.json.json {
+        output::json_lines(&rows);
+        return Ok(exit::DONE);
+    }
+    let row = |row: &IgnoredRow| {
+        [
+            output::cell(&row.url, 80),
+            row.size.map(|size| size.to_string()).unwrap_or_default(),
+            row.source.clone(),
+            row.seen_at.map(moment).unwrap_or_default(),
+        ]
+    };
+    let rows: Vec<_> = rows.iter().map(row).collect();
+    output::table(["URL", "SIZE", "SOURCE", "SEEN"], &rows);
+    Ok(exit::DONE)
+}
+
+/// `show ID`: every column of the view, a line each.
+pub(super) async fn show(wiring: &Wiring, options: &Show) -> Result<u8, Failure> {
+    let Some(arrival) = wiring.ledger.arrival(options.id).await? else {
+        return Err(no_arrival(options.id));
+    };
+    if options.json.json {
+        output::json_lines(&[arrival]);
+        return Ok(exit::DONE);
+    }
+    let columns = serde_json::to_value(&arrival).map_err(Failure::person)?;
+    for (name, value) in columns.as_object().into_iter().flatten() {
+        let text = match value {
+            serde_json::Value::Null => continue,
+            serde_json::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        output::data(&format!("{name:<24} {}", output::cell(&text, 2000)));
+    }
+    if arrival.records_rejected > 0 {
+        output::say(&format!("see its rejects with `arrivage rejects {}`", arrival.id));
+    }
+    Ok(exit::DONE)
+}
+
+/// `rejects ID`: the records that were not loaded, in the file's order.
+pub(super) async fn rejects(wiring: &Wiring, options: &Rejects) -> Result<u8, Failure> {
+    if wiring.ledger.arrival(options.id).await?.is_none() {
+        return Err(no_arrival(options.id));
+    }
+    let mut after = 0;
+    let mut first = true;
+    loop {
+        let page = wiring.ledger.rejects(options.id, after, PAGE).await?;
+        if options.json.json {
+            output::json_lines(&page);
+        } else if first || !page.is_empty() {
+            let row = |reject: &arrivage_ledger::RejectedRecord| {
+                [
+                    reject.record.to_string(),
+                    reject.line.to_string(),
+                    reject.column_name.clone().unwrap_or_default(),
+                    reject.reason_code.clone(),
+                    output::cell(&reject.reason, 70),
+                    output::cell(&reject.raw, 60),
+                ]
+            };
+            let rows: Vec<_> = page.iter().map(row).collect();
+            output::table(["RECORD", "LINE", "COLUMN", "REASON", "WHY", "RAW"], &rows);
+        }
+        first = false;
+        match page.last() {
+            Some(last) if page.len() == PAGE => after = last.record.unsigned_abs(),
+            _ => return Ok(exit::DONE),
+        }
+    }
+}
+
+fn no_arrival(id: arrivage_model::ArrivalId) -> Failure {
+    Failure::usage(format!("there is no arrival {id}; see `arrivage arrivals`"))
+}

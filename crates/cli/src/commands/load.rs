@@ -1,0 +1,204 @@
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrivage_ledger::{FoundBy, Registered, Registration, Replay};
+use arrivage_model::{ArrivalId, Location, Object, Pipeline, State};
+use arrivage_processor::Until;
+use arrivage_store::Stores;
+use indicatif::{HumanCount, MultiProgress};
+use tokio::sync::Notify;
+
+use super::process;
+use crate::arguments::Load;
+use crate::exit::{self, Failure};
+use crate::wiring::Wiring;
+use crate::{output, progress, signals};
+
+/// How many objects one transaction registers.
+const BATCH: usize = 500;
+
+/// `load URL…`: registers the objects, and loads exactly these.
+pub(super) async fn load(
+    wiring: &Wiring,
+    options: &Load,
+    bars: &MultiProgress,
+) -> Result<u8, Failure> {
+    let signals = signals::listen(wiring.config.processor()?.drain).map_err(Failure::person)?;
+    let stores = wiring.stores()?;
+    let processor = wiring.processor(stores.clone(), Arc::new(Notify::new()))?;
+    wiring.open(options.start.schema(), false, &signals.stop).await?;
+    let registrar = Registrar { wiring, stores, by: pipeline(wiring, options)? };
+    let mut ids = BTreeSet::new();
+    for url in &options.urls {
+        let location = locate(wiring, url, options.recursive)?;
+        let registered = if options.recursive {
+            registrar.below(&location).await?
+        } else {
+            let object = registrar.stores.get(location.store).head(&location, None).await?;
+            registrar.register(&[object]).await?
+        };
+        if registered.is_empty() {
+            return Err(Failure::usage(format!("{url} holds no object that a pipeline takes")));
+        }
+        ids.extend(registered.iter().map(|registered| registered.id()));
+    }
+    let (open, mut code) = sort_out(wiring, &ids).await?;
+    if !open.is_empty() {
+        let shown = progress::show(&processor, bars);
+        let summary = processor.work(Until::Resting(open.clone()), &signals).await;
+        drop(shown);
+        code = code.max(process::code(&summary, &signals));
+        code = code.max(report(wiring, &open, options.json.json, signals.stop.is_cancelled()).await?);
+    }
+    Ok(code)
+}
+
+fn pipeline<'a>(wiring: &'a Wiring, options: &Load) -> Result<Option<&'a Arc<Pipeline>>, Failure> {
+    let Some(name) = &options.pipeline else {
+        return Ok(None);
+    };
+    let found = wiring.router.pipeline(name);
+    let names = || {
+        let names: Vec<_> = wiring.router.pipelines().iter().map(|p| p.name.as_str()).collect();
+        names.join(", ")
+    };
+    found.map(Some).ok_or_else(|| {
+        Failure::usage(format!("there is no pipeline {name}; the configuration has: {}", names()))
+    })
+}
+
+/// A URL as it is, a path by the folder source that holds it.
+fn locate(wiring: &Wiring, url: &str, recursive: bool) -> Result<Location, Failure> {
+    if url.contains("://") {
+        let location: Location = url.parse().map_err(Failure::person)?;
+        if !recursive && (location.key.is_empty() || location.key.ends_with('/')) {
+            return Err(Failure::usage(format!("{url} is a prefix; add --recursive")));
+        }
+        return Ok(location);
+    }
+    let path = Path::new(url)
+        .canonicalize()
+        .map_err(|error| Failure::usage(format!("{url} cannot be read: {error}")))?;
+    if path.is_dir() && !recursive {
+        return Err(Failure::usage(format!("{url} is a folder; add --recursive")));
+    }
+    let text = path.to_str();
+    let text = text.ok_or_else(|| Failure::usage(format!("the path of {url} is not UTF-8")))?;
+    let folder = if path.is_dir() { "/" } else { "" };
+    Ok(wiring.router.locate(&format!("{text}{folder}")))
+}
+
+struct Registrar<'a> {
+    wiring: &'a Wiring,
+    stores: Stores,
+    /// Whichever matches, or the one that a person chose.
+    by: Option<&'a Arc<Pipeline>>,
+}
+
+impl Registrar<'_> {
+    /// Everything below a prefix, a page at a time.
+    async fn below(&self, prefix: &Location) -> Result<Vec<Registered>, Failure> {
+        let store = self.stores.get(prefix.store);
+        let mut registered = Vec::new();
+        let mut after = None;
+        loop {
+            let page = store.list(&prefix.bucket, &prefix.key, after.as_deref()).await?;
+            let taken = |object: &Object| self.by.is_some() || self.route(object).is_some();
+            let objects: Vec<Object> = page.objects.into_iter().filter(taken).collect();
+            for batch in objects.chunks(BATCH) {
+                registered.extend(self.register(batch).await?);
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(registered);
+            }
+        }
+    }
+
+    async fn register(&self, objects: &[Object]) -> Result<Vec<Registered>, Failure> {
+        let mut registrations = Vec::with_capacity(objects.len());
+        for object in objects {
+            object.location.check().map_err(Failure::person)?;
+            let pipeline = self.by.cloned().or_else(|| self.route(object)).ok_or_else(|| {
+                Failure::usage(format!(
+                    "no pipeline matches {}; name one with --pipeline, or add a [[pipeline]]",
+                    object.location
+                ))
+            })?;
+            registrations.push(Registration {
+                pipeline: pipeline.name.clone(),
+                object: object.clone(),
+                found_by: FoundBy::Person,
+            });
+        }
+        Ok(self.wiring.ledger.register(&registrations).await?)
+    }
+
+    fn route(&self, object: &Object) -> Option<Arc<Pipeline>> {
+        self.wiring.router.route(&object.location).map(|route| route.pipeline)
+    }
+}
+
+/// Those that are to be loaded, and the code of those that are not.
+async fn sort_out(
+    wiring: &Wiring,
+    ids: &BTreeSet<ArrivalId>,
+) -> Result<(Vec<ArrivalId>, u8), Failure> {
+    let mut open = Vec::new();
+    let mut code = exit::DONE;
+    for id in ids {
+        let Some(arrival) = wiring.ledger.arrival(*id).await? else {
+            continue;
+        };
+        match arrival.state {
+            State::Waiting | State::Loading => open.push(*id),
+            // Its content stands there now: a HEAD has just said so.
+            State::Superseded | State::Unloaded => {
+                wiring.ledger.replay(&[*id], Replay::Continue).await?;
+                open.push(*id);
+            }
+            State::Failed | State::Dismissed => code = code.max(process::failed(&arrival)),
+            State::Loaded => {
+                let when = arrival.finished_at.map(|t| t.to_rfc3339()).unwrap_or_default();
+                output::say(&format!("{} is already loaded: arrival {id}, {when}", arrival.url));
+            }
+        }
+    }
+    Ok((open, code))
+}
+
+/// What became of each; the code that it asks for.
+async fn report(
+    wiring: &Wiring,
+    ids: &[ArrivalId],
+    json: bool,
+    stopped: bool,
+) -> Result<u8, Failure> {
+    let mut code = exit::DONE;
+    let mut arrivals = Vec::new();
+    for id in ids {
+        arrivals.extend(wiring.ledger.arrival(*id).await?);
+    }
+    for arrival in &arrivals {
+        code = code.max(match arrival.state {
+            State::Failed => process::failed(arrival),
+            State::Waiting | State::Loading if stopped => exit::TERMINATED,
+            State::Waiting | State::Loading => exit::AGAIN,
+            _ => exit::DONE,
+        });
+        let count = |n: i64| HumanCount(n.unsigned_abs());
+        output::say(&format!(
+            "{}  {}: {} records loaded, {} rejected (arrival {})",
+            arrival.state,
+            arrival.url,
+            count(arrival.records_loaded),
+            count(arrival.records_rejected),
+            arrival.id
+        ));
+    }
+    if json {
+        output::json_lines(&arrivals);
+    }
+    Ok(code)
+}

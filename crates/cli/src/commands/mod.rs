@@ -1,0 +1,57 @@
+mod check;
+mod history;
+mod load;
+mod process;
+mod replay;
+mod serve;
+
+use indicatif::MultiProgress;
+
+use crate::arguments::{Arguments, Command};
+use crate::exit::{self, Failure};
+use crate::logging;
+use crate::output;
+use crate::wiring::{Schema, Wiring, configuration};
+
+/// Runs the command; returns the exit code.
+pub(crate) async fn execute(arguments: Arguments) -> u8 {
+    let bars = MultiProgress::new();
+    let level = match &arguments.command {
+        Command::Run(_) | Command::Watch(_) | Command::Process(_) | Command::Load(_) => "info",
+        _ => "warn",
+    };
+    logging::start(&arguments.common, level, &bars);
+    match dispatch(arguments, &bars).await {
+        Ok(code) => code,
+        Err(failure) => exit::report(&failure),
+    }
+}
+
+async fn dispatch(arguments: Arguments, bars: &MultiProgress) -> Result<u8, Failure> {
+    let config = configuration(&arguments.common)?;
+    if let Command::Check(check) = arguments.command {
+        return check::check(config, check).await;
+    }
+    let wiring = Wiring::new(config)?;
+    match arguments.command {
+        Command::Run(start) => serve::run(&wiring, &start).await,
+        Command::Watch(start) => serve::watch(&wiring, &start).await,
+        Command::Process(options) => process::process(&wiring, &options, bars).await,
+        Command::Load(options) => load::load(&wiring, &options, bars).await,
+        Command::Migrate => migrate(&wiring).await,
+        Command::Arrivals(options) => history::arrivals(&wiring, &options).await,
+        Command::Show(options) => history::show(&wiring, &options).await,
+        Command::Rejects(options) => history::rejects(&wiring, &options).await,
+        Command::Replay(options) => replay::replay(&wiring, &options).await,
+        Command::Check(_) => Ok(exit::DONE),
+    }
+}
+
+async fn migrate(wiring: &Wiring) -> Result<u8, Failure> {
+    let never = tokio_util::sync::CancellationToken::new();
+    wiring.open(Schema::Migrate, false, &never).await?;
+    let names: Vec<String> = wiring.router.pipelines().iter().map(|p| p.name.clone()).collect();
+    wiring.ledger.retain(&names).await?;
+    output::say("the ledger is up to date");
+    Ok(exit::DONE)
+}

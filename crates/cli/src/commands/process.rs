@@ -1,0 +1,178 @@
+use std::sync::Arc;
+
+use arrivage_ledger::Scope;
+use arrivage_model::{Arrival, ArrivalId, State};
+use arrivage_processor::{Ended, Outcome, Processor, Signals, Summary, Until};
+use indicatif::MultiProgress;
+use tokio::sync::Notify;
+
+use super::serve;
+use crate::arguments::Process;
+use crate::exit::{self, Failure};
+use crate::wiring::Wiring;
+use crate::{output, progress, signals};
+
+/// `process`, in its four ways.
+pub(super) async fn process(
+    wiring: &Wiring,
+    options: &Process,
+    bars: &MultiProgress,
+) -> Result<u8, Failure> {
+    let signals = signals::listen(wiring.config.processor()?.drain).map_err(Failure::person)?;
+    let wake = Arc::new(Notify::new());
+    let processor = wiring.processor(wiring.stores()?, wake)?;
+    let service = !options.until_empty && options.arrival.is_none() && !options.one;
+    if service {
+        let served = serve::serve(wiring, None, &signals.abort).await?;
+        if serve::open(wiring, &options.start, &signals.stop).await? {
+            processor.work(Until::Stopped, &signals).await;
+        }
+        served.end().await;
+        return Ok(exit::DONE);
+    }
+    wiring.open(options.start.schema(), false, &signals.stop).await?;
+    let _shown = progress::show(&processor, bars);
+    if options.until_empty {
+        let summary = processor.work(Until::Empty, &signals).await;
+        return Ok(code(&summary, &signals));
+    }
+    if let Some(id) = options.arrival {
+        return this_one(wiring, &processor, id, &signals).await;
+    }
+    let owner = options.owner.as_deref().unwrap_or_default();
+    one_for(wiring, &processor, owner, &signals).await
+}
+
+/// Of several outcomes, the one that wants most.
+pub(super) fn code(summary: &Summary, signals: &Signals) -> u8 {
+    let any = |wanted: fn(&Outcome) -> bool| summary.ended.iter().any(|ended| wanted(&ended.outcome));
+    if any(|outcome| matches!(outcome, Outcome::Failed(_))) {
+        return exit::FAILED;
+    }
+    if let Some(why) = &summary.blocked {
+        output::say(&format!("error: {why}"));
+        return exit::PERSON;
+    }
+    if let Some(why) = &summary.away {
+        output::say(&format!("error: no answer for {:?}: {why}", Summary::PATIENCE));
+        return exit::AGAIN;
+    }
+    if signals.stop.is_cancelled() && any(|outcome| matches!(outcome, Outcome::Stopped)) {
+        return exit::TERMINATED;
+    }
+    if any(waits) { exit::AGAIN } else { exit::DONE }
+}
+
+fn waits(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Waiting(_) | Outcome::Away(_) | Outcome::Fenced | Outcome::Stopped)
+}
+
+/// `--arrival ID`.
+async fn this_one(
+    wiring: &Wiring,
+    processor: &Processor,
+    id: ArrivalId,
+    signals: &Signals,
+) -> Result<u8, Failure> {
+    let owner = processor.owner();
+    let scope = Scope::One { id, taking_over: false };
+    if let Some(ended) = processor.claim_and_load(&scope, owner, signals).await? {
+        return Ok(code(&Summary::of(ended), signals));
+    }
+    let Some(arrival) = wiring.ledger.arrival(id).await? else {
+        return Err(Failure::usage(format!("there is no arrival {id}; see `arrivage arrivals`")));
+    };
+    resting(wiring, &arrival).await
+}
+
+/// `--one --owner NAME`.
+async fn one_for(
+    wiring: &Wiring,
+    processor: &Processor,
+    owner: &str,
+    signals: &Signals,
+) -> Result<u8, Failure> {
+    if let Some(last) = wiring.ledger.last_claim_of(owner).await? {
+        let scope = Scope::One { id: last.id, taking_over: true };
+        if let Some(ended) = processor.claim_and_load(&scope, owner, signals).await? {
+            return Ok(code(&Summary::of(ended), signals));
+        }
+        // The claim itself may have ended it, its attempts being used up.
+        let now = wiring.ledger.arrival(last.id).await?.unwrap_or(last);
+        return Ok(match now.state {
+            State::Failed => failed(&now),
+            State::Loading => {
+                output::say(&format!("arrival {} is being loaded by another", now.id));
+                exit::DONE
+            }
+            State::Waiting => resting(wiring, &now).await?,
+            _ => {
+                output::say(&format!("arrival {} is {}", now.id, now.state));
+                exit::DONE
+            }
+        });
+    }
+    match processor.claim_and_load(&Scope::Owner, owner, signals).await? {
+        Some(ended) => Ok(code(&Summary::of(ended), signals)),
+        None => {
+            output::say("nothing is waiting");
+            Ok(exit::DONE)
+        }
+    }
+}
+
+/// What to say of an arrival that could not be claimed.
+async fn resting(wiring: &Wiring, arrival: &Arrival) -> Result<u8, Failure> {
+    let Arrival { id, state, .. } = arrival;
+    Ok(match state {
+        State::Failed => failed(arrival),
+        State::Loading => {
+            output::say(&format!("arrival {id} is being loaded by another process"));
+            exit::AGAIN
+        }
+        State::Waiting => {
+            let paused = wiring.ledger.paused(std::slice::from_ref(&arrival.pipeline)).await?;
+            match paused.into_iter().next() {
+                Some((name, reason)) => {
+                    output::say(&format!("error: pipeline {name} is paused: {reason}"));
+                    exit::PERSON
+                }
+                None if wiring.router.pipeline(&arrival.pipeline).is_none() => {
+                    let name = &arrival.pipeline;
+                    output::say(&format!("error: the configuration has no pipeline {name}"));
+                    exit::PERSON
+                }
+                None => exit::AGAIN,
+            }
+        }
+        _ => {
+            output::say(&format!("arrival {id} is {state}"));
+            exit::DONE
+        }
+    })
+}
+
+/// Says that an arrival failed, and what to do.
+pub(super) fn failed(arrival: &Arrival) -> u8 {
+    let why = arrival.error.as_deref().unwrap_or("no reason is known");
+    output::say(&format!(
+        "error: arrival {} failed: {why}\n  once that is mended: arrivage replay {}",
+        arrival.id, arrival.id
+    ));
+    exit::FAILED
+}
+
+/// A summary of one claim.
+trait One {
+    fn of(ended: Ended) -> Self;
+}
+
+impl One for Summary {
+    fn of(ended: Ended) -> Self {
+        let blocked = match &ended.outcome {
+            Outcome::Blocked(why) => Some(why.clone()),
+            _ => None,
+        };
+        Self { ended: vec![ended], away: None, blocked }
+    }
+}

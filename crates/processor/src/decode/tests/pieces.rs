@@ -1,0 +1,161 @@
+//! However the stream is cut into pieces, and from whichever chunk's end a
+//! decoder goes on: the same chunks.
+
+use arrivage_model::{Checkpoint, ColumnSource, Ragged};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::{Case, ChunkTarget, Record, csv, from, json_lines, records};
+use crate::decode::{Chunk, DecodeError};
+
+/// What a chunk is, but for `bytes_read`.
+type Seen = (u64, Checkpoint, bool, Vec<Record>);
+
+fn seen(chunk: Chunk) -> Seen {
+    let end = Checkpoint { bytes_read: 0, ..chunk.end.clone() };
+    (chunk.start, end, chunk.last, records(&[chunk]))
+}
+
+fn chunks(
+    case: &Case,
+    input: &[u8],
+    cuts: &[usize],
+    from: &Checkpoint,
+    target: ChunkTarget,
+) -> Result<Vec<Seen>, DecodeError> {
+    let chunks = case.chunks(input, cuts, from, target)?;
+    Ok(chunks.into_iter().map(seen).collect())
+}
+
+fn check(case: &Case, input: &[u8], cuts: &[usize], target: ChunkTarget) {
+    let start = Checkpoint::default();
+    let whole = chunks(case, input, &[], &start, target);
+    assert_eq!(chunks(case, input, cuts, &start, target), whole, "in pieces that end at {cuts:?}");
+    let every_byte: Vec<_> = (0..input.len()).collect();
+    assert_eq!(chunks(case, input, &every_byte, &start, target), whole, "byte by byte");
+    let Ok(whole) = whole else { return };
+    let numbers: Vec<_> =
+        whole.iter().flat_map(|(.., records)| records).map(|record| record.record).collect();
+    assert!(numbers.iter().copied().eq(1..=numbers.len() as u64), "each record once: {numbers:?}");
+    for (at, (_, end, last, _)) in whole.iter().enumerate() {
+        if *last {
+            assert_eq!(end.offset, input.len() as u64);
+            continue;
+        }
+        let rest = chunks(case, input, cuts, end, target);
+        assert_eq!(rest.as_deref(), Ok(&whole[at + 1..]), "from {end:?}");
+    }
+}
+
+fn cuts(input: &[u8]) -> impl Strategy<Value = Vec<usize>> + use<> {
+    vec(0..=input.len(), 0..6).prop_map(|mut cuts| {
+        cuts.sort_unstable();
+        cuts
+    })
+}
+
+fn with_cuts(
+    input: impl Strategy<Value = Vec<u8>>,
+) -> impl Strategy<Value = (Vec<u8>, Vec<usize>)> {
+    input.prop_flat_map(|input| {
+        let cuts = cuts(&input);
+        (Just(input), cuts)
+    })
+}
+
+fn targets() -> impl Strategy<Value = ChunkTarget> {
+    let bytes = select(vec![1, 100, 300, usize::MAX]);
+    (bytes, 1_u64..5).prop_map(|(bytes, records)| ChunkTarget { bytes, records })
+}
+
+const CSV_PARTS: [&[u8]; 28] = [
+    b",", b",", b",", b"\"", b"\"", b"\"\"", b"\n", b"\n", b"\r\n", b"\r", b"a", b"1", b"bc",
+    b" ", b"\t", b"\\", b"\\\"", b"#", b"\xc3\xa9", b"\xff", b"\0", b"\xEF\xBB\xBF", b"1,x\n",
+    b"2,\"y\"\r\n", b"3,\"a\nb\"\n", b"12345678", b"\n\n", b";",
+];
+
+fn csv_input() -> impl Strategy<Value = Vec<u8>> {
+    let header = select(vec![&b"a,b\n"[..], b"b,a\r\n", b"\xEF\xBB\xBFa,b\r", b"\"a\",b\n", b""]);
+    (header, vec(select(CSV_PARTS.to_vec()), 0..40)).prop_map(|(header, parts)| {
+        let mut input = header.to_vec();
+        input.extend(parts.concat());
+        input
+    })
+}
+
+fn csv_cases() -> impl Strategy<Value = Case> {
+    let escape = select(vec![Some(b'"'), Some(b'\\'), None]);
+    let quote = select(vec![Some(b'"'), Some(b'"'), Some(b'"'), None]);
+    let comment = select(vec![None, Some(b'#')]);
+    let dialect = (any::<bool>(), any::<bool>(), any::<bool>(), 0_u64..2, escape, quote, comment);
+    let max_record = select(vec![4_usize, 9, 20, 1000]);
+    (dialect, max_record).prop_map(|(dialect, max_record)| {
+        let (header, trim, pad, skip_lines, escape, quote, comment) = dialect;
+        csv("a integer, b text").max_record(max_record).dialect(|csv| {
+            csv.header = header;
+            csv.trim = trim;
+            csv.ragged = if pad { Ragged::Pad } else { Ragged::Reject };
+            csv.skip_lines = skip_lines * u64::from(!header);
+            (csv.escape, csv.quote, csv.comment) = (escape, quote, comment);
+        })
+    })
+}
+
+const JSON_PARTS: [&[u8]; 22] = [
+    b"{\"a\":1}\n", b"{\"a\":2,\"b\":\"x\"}\r\n", b"{\"c\":null}\r", b"{\"d\":[1,{\"e\":\"y\"}]}\n",
+    b"{\"A\":3}\n", b"{", b"}", b"\"", b":", b",", b"\n", b"\r", b"\r\n", b" ", b"1", b"\"a\":",
+    b"\"x\\u00e9\"", b"[1]", b"\xff", b"\0", b"\xEF\xBB\xBF", b"null",
+];
+
+fn json_input() -> impl Strategy<Value = Vec<u8>> {
+    vec(select(JSON_PARTS.to_vec()), 0..30).prop_map(|parts| parts.concat())
+}
+
+fn json_cases() -> impl Strategy<Value = Case> {
+    let columns = select(vec![
+        "a integer, b text, c text, d jsonb",
+        "a integer!, b text, c text, d jsonb",
+    ]);
+    (columns, select(vec![8_usize, 20, 1000]), any::<bool>()).prop_map(
+        |(columns, max_record, pointer)| {
+            let case = json_lines(columns).max_record(max_record);
+            if !pointer {
+                return case;
+            }
+            let pointer = ColumnSource::Pointer("/d/1/e".to_owned());
+            case.declare(from("c", pointer))
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn csv_is_read_the_same_in_any_pieces_and_from_any_checkpoint(
+        case in csv_cases(),
+        (input, cuts) in with_cuts(csv_input()),
+        target in targets(),
+    ) {
+        check(&case, &input, &cuts, target);
+    }
+
+    #[test]
+    fn json_lines_are_read_the_same_in_any_pieces_and_from_any_checkpoint(
+        case in json_cases(),
+        (input, cuts) in with_cuts(json_input()),
+        target in targets(),
+    ) {
+        check(&case, &input, &cuts, target);
+    }
+
+    #[test]
+    fn any_bytes_can_be_read(
+        case in prop_oneof![csv_cases(), json_cases()],
+        (input, cuts) in with_cuts(vec(any::<u8>(), 0..60)),
+        target in targets(),
+    ) {
+        check(&case, &input, &cuts, target);
+    }
+}
