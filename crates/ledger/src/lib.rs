@@ -8,6 +8,7 @@
 
 mod again;
 mod connect;
+mod declaration;
 mod error;
 mod postgres;
 mod sqlite;
@@ -21,7 +22,6 @@ use arrivage_model::{
 };
 use async_trait::async_trait;
 
-pub use arrivage_model::RowColumn as LoadColumn;
 pub use connect::{ConnectOptions, Pooler, connect};
 pub use error::{LedgerError, TargetRefusal};
 pub use postgres::PostgresLedger;

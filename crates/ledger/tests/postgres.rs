@@ -2,6 +2,8 @@
 
 #[macro_use]
 mod conformance;
+#[path = "postgres/server.rs"]
+mod server;
 
 use arrivage_ledger::{ConnectOptions, Pooler, SharedLedger, connect};
 use arrivage_testkit as testkit;

@@ -2,6 +2,8 @@
 
 #[macro_use]
 mod conformance;
+#[path = "sqlite/embedded.rs"]
+mod embedded;
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -40,7 +42,9 @@ impl Database for SqliteFile {
     const LEDGER: &'static str = "arrivage_";
 
     async fn create() -> Self {
-        Self { directory: tempfile::tempdir().expect("a directory") }
+        Self {
+            directory: tempfile::tempdir().expect("a directory"),
+        }
     }
 
     fn ledger(&self) -> SharedLedger {
@@ -56,7 +60,11 @@ impl Database for SqliteFile {
     }
 
     async fn columns(&self, view: &str) -> Vec<String> {
-        let names = self.sql(&format!("SELECT name FROM pragma_table_info('arrivage_{view}')")).await;
+        let names = self
+            .sql(&format!(
+                "SELECT name FROM pragma_table_info('arrivage_{view}')"
+            ))
+            .await;
         names.lines().map(str::to_owned).collect()
     }
 
@@ -73,49 +81,4 @@ fn line(row: &SqliteRow) -> String {
         write!(line, "{bar}{}", text.unwrap_or_default()).expect("writes");
     }
     line
-}
-
-mod measuring {
-    use super::conformance::{Database, World, world::*};
-    use super::SqliteFile;
-    use std::sync::Arc;
-    use std::time::{Duration, Instant};
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn renewals() {
-        for (chunk_rows, pause) in [(1000, 0), (20_000, 0), (20_000, 3)] {
-            let world = Arc::new(World::<SqliteFile>::new().await);
-            let orders = world.destination().await;
-            for key in ["a", "b"] {
-                world.register(key).await;
-            }
-            let keeper = world.database.ledger();
-            let (kept, loading) = (world.claim("keeper").await, world.claim("loader").await);
-            let load = {
-                let world = Arc::clone(&world);
-                tokio::spawn(async move {
-                    let mut checkpoint = loading.checkpoint;
-                    let start = Instant::now();
-                    let rows = numbers_from(0, &(0..chunk_rows).collect::<Vec<_>>());
-                    for _ in 0..600 {
-                        let advance = advance(&checkpoint, chunk_rows as u64, 0);
-                        let mut chunk = world.ledger.begin(&loading.lease, &orders).await.unwrap();
-                        chunk.load(&rows, 0..rows.len()).await.unwrap();
-                        chunk.commit(&advance).await.unwrap();
-                        checkpoint = advance.to;
-                        if pause > 0 { tokio::time::sleep(Duration::from_millis(pause)).await; }
-                    }
-                    start.elapsed()
-                })
-            };
-            let mut waits = Vec::new();
-            while !load.is_finished() {
-                let start = Instant::now();
-                keeper.renew(&kept.lease, LEASE).await.unwrap();
-                waits.push(start.elapsed());
-            }
-            waits.sort();
-            println!("rows {chunk_rows} pause {pause}: 600 chunks in {:?}; {} renewals, median {:?} max {:?}", load.await.unwrap(), waits.len(), waits[waits.len()/2], waits.last().unwrap());
-        }
-    }
 }

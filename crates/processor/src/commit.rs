@@ -1,16 +1,22 @@
 //! Chunk by chunk into the database: each one's rows, rejects and checkpoint in
 //! one transaction, and no doubt left about what became of it.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+
 use arrivage_ledger::{Advance, ChunkTransaction, LedgerError, SharedLedger, Standing};
-use arrivage_model::{Checkpoint, ErrorCode, Lease, ReasonCode, Reject, RejectBudget, State};
+use arrivage_model::{Checkpoint, ErrorCode, Lease, Mode, ReasonCode, Reject, RejectBudget, State};
 use arrivage_store::{Backoff, Policy};
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesOrdered;
 use tokio_util::sync::CancellationToken;
 
 use crate::board::Loading;
 use crate::decode::Chunk;
 use crate::fate::{LoadError, chain};
 use crate::prepare::Job;
-use crate::read::Reading;
+use crate::read::{Draft, Reading};
 
 /// Waits between tries of one chunk.
 const AGAIN: Policy = Policy {
@@ -24,15 +30,31 @@ const RATIO_GRACE: u64 = 10_000;
 
 /// Commits the chunks of one arrival, in the file's order.
 pub(crate) struct Committer<'a> {
-    pub(crate) ledger: &'a SharedLedger,
-    pub(crate) lease: Lease,
-    pub(crate) job: &'a Job,
-    pub(crate) loading: &'a Loading,
+    pub(crate) load: Load<'a>,
     /// How far the committed chunks reach.
     pub(crate) at: Checkpoint,
     /// Rejects so far, those of earlier claims included.
     pub(crate) rejected: u64,
+    /// Connections that take chunks at the same time.
+    pub(crate) connections: usize,
 }
+
+/// The load that chunks belong to.
+#[derive(Clone, Copy)]
+pub(crate) struct Load<'a> {
+    pub(crate) ledger: &'a SharedLedger,
+    pub(crate) lease: Lease,
+    pub(crate) job: &'a Job,
+    pub(crate) loading: &'a Loading,
+}
+
+/// A transaction that holds a chunk's rows and rejects, and no checkpoint yet.
+struct Filled {
+    tx: Box<dyn ChunkTransaction>,
+    rejected: u64,
+}
+
+type Filling<'a> = BoxFuture<'a, Result<Filled, LedgerError>>;
 
 /// What one try of a chunk would make true.
 struct Step {
@@ -50,112 +72,180 @@ enum Doubt {
     Behind,
 }
 
-impl Committer<'_> {
-    /// Commits chunks until the last one, or until `stop`.
+impl<'a> Committer<'a> {
+    /// Commits chunks until the last one, or until `stop`. Where the table allows
+    /// it, several transactions are filled at the same time; they commit one after
+    /// another, each from the end of the one before.
     pub(crate) async fn commit_all(
         &mut self,
         reading: &mut Reading,
         stop: &CancellationToken,
     ) -> Result<(), LoadError> {
-        if let Some(error) = over(
-            self.job.pipeline.rejects,
-            self.rejected,
-            self.at.records,
-            false,
-        ) {
+        if let Some(error) = over(self.budget(), self.rejected, self.at.records, false) {
             return Err(error);
         }
+        let parallel = self.load.job.table.parallel && self.load.job.pipeline.mode == Mode::Append;
+        let width = if parallel { self.connections } else { 1 };
+        let mut drafts: VecDeque<Arc<Draft>> = VecDeque::new();
+        let mut filling: FuturesOrdered<Filling<'a>> = FuturesOrdered::new();
+        let mut end: Option<Result<(), LoadError>> = None;
         loop {
-            let draft = tokio::select! {
-                draft = reading.next() => draft?,
-                () = stop.cancelled() => return Err(LoadError::Stopped),
-            };
-            self.commit(&draft.chunk).await?;
-            if draft.chunk.last {
-                return Ok(());
+            if drafts.is_empty()
+                && let Some(end) = end
+            {
+                return end;
             }
-            if stop.is_cancelled() {
-                return Err(LoadError::Stopped);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Err(LoadError::Stopped),
+                Some(filled) = filling.next(), if !filling.is_empty() => {
+                    let Some(draft) = drafts.pop_front() else { continue };
+                    if self.commit(&draft, filled, &mut filling).await? {
+                        filling = drafts.iter().map(|draft| self.load.fill(draft)).collect();
+                    }
+                }
+                draft = reading.next(), if end.is_none() && drafts.len() < width => match draft {
+                    Ok(draft) => {
+                        end = draft.chunk.last.then_some(Ok(()));
+                        let draft = Arc::new(draft);
+                        filling.push_back(self.load.fill(&draft));
+                        drafts.push_back(draft);
+                    }
+                    // What was read before is good.
+                    Err(error) => end = Some(Err(error)),
+                },
             }
         }
     }
 
-    /// Commits one chunk, however often its transaction has to be tried.
-    async fn commit(&mut self, chunk: &Chunk) -> Result<(), LoadError> {
+    /// Commits one chunk, however often its transaction has to be tried. If more
+    /// than once, the later ones were rolled back, so as not to stand in its way:
+    /// then they have to be filled again, and the answer is true.
+    async fn commit(
+        &mut self,
+        draft: &Arc<Draft>,
+        filled: Result<Filled, LedgerError>,
+        later: &mut FuturesOrdered<Filling<'a>>,
+    ) -> Result<bool, LoadError> {
+        let chunk = &draft.chunk;
         let mut backoff = Backoff::new(AGAIN);
-        let mut tried = None;
-        loop {
-            let error = match self.attempt(chunk, &mut tried).await {
-                Ok(()) => break,
-                Err(error) => error,
+        let mut again = false;
+        let mut filled = filled;
+        let step = loop {
+            let (step, error) = match filled {
+                Ok(filled) => {
+                    let step = self.step(chunk, filled.rejected);
+                    match filled.tx.commit(&step.advance).await {
+                        Ok(()) => break step,
+                        Err(error) => (Some(step), error),
+                    }
+                }
+                Err(error) => (None, error),
             };
-            self.loading.touch();
-            let may_pass = error.is_passing() || matches!(error, LedgerError::NotMatched);
-            if !may_pass {
+            self.load.loading.touch();
+            if !error.is_passing() && !matches!(error, LedgerError::NotMatched) {
                 return Err(error.into());
             }
-            tracing::warn!(
-                error = chain(&error),
-                "a chunk was not committed; looking what became of it"
-            );
-            match self.resolve(chunk, tried.as_ref(), &mut backoff).await? {
-                Doubt::Committed => break,
-                Doubt::NotCommitted => {}
-                Doubt::Fenced => return Err(LedgerError::Fenced.into()),
-                Doubt::Behind => return Err(LoadError::Behind),
+            tracing::warn!(error = chain(&error), "a chunk was not committed; looking what became of it");
+            again = true;
+            later.clear();
+            match (self.resolve(chunk, step.as_ref(), &mut backoff).await?, step) {
+                (Doubt::Committed, Some(step)) => break step,
+                (Doubt::Committed | Doubt::Behind, _) => return Err(LoadError::Behind),
+                (Doubt::NotCommitted, _) => {}
+                (Doubt::Fenced, _) => return Err(LedgerError::Fenced.into()),
             }
             if let Some(delay) = backoff.next_delay(None) {
                 tokio::time::sleep(delay).await;
             }
-        }
-        let Some(step) = tried else {
-            return Err(LoadError::Broken(
-                "a chunk was committed that was never tried".to_owned(),
-            ));
+            filled = self.load.fill(draft).await;
         };
         self.rejected += step.advance.rejected;
-        self.loading
-            .committed(step.advance.to.bytes_read, step.advance.to.records);
+        self.load.loading.committed(step.advance.to.bytes_read, step.advance.to.records);
+        self.report(&step.advance);
         self.at = step.advance.to;
-        self.report(step.advance.loaded, step.advance.rejected);
-        step.over.map_or(Ok(()), Err)
+        step.over.map_or(Ok(again), Err)
     }
 
-    /// One transaction. What it would make true is left in `tried` before COMMIT
-    /// is sent.
-    async fn attempt(&self, chunk: &Chunk, tried: &mut Option<Step>) -> Result<(), LedgerError> {
-        *tried = None;
-        let destination = self.job.destination(&chunk.columns);
-        let mut tx = self.ledger.begin(&self.lease, &destination).await?;
-        let rejects = match self.fill(tx.as_mut(), chunk).await {
-            Ok(rejects) => rejects,
-            Err(error) => {
-                tx.roll_back().await;
-                return Err(error);
-            }
-        };
-        let rejected = self.rejected + rejects;
-        let over = over(
-            self.job.pipeline.rejects,
-            rejected,
-            chunk.end.records,
-            chunk.last,
-        );
+    /// The step that the chunk makes from here.
+    fn step(&self, chunk: &Chunk, rejected: u64) -> Step {
+        let over = over(self.budget(), self.rejected + rejected, chunk.end.records, chunk.last);
         let advance = Advance {
             from_records: self.at.records,
             from_offset: self.at.offset,
             to: chunk.end.clone(),
-            loaded: chunk.records() - rejects,
-            rejected: rejects,
-            reading: self.job.reading.clone(),
+            loaded: chunk.records() - rejected,
+            rejected,
+            reading: self.load.job.reading.clone(),
             last: chunk.last && over.is_none(),
         };
-        let step = tried.insert(Step { advance, over });
-        tx.commit(&step.advance).await
+        Step { advance, over }
     }
 
-    /// Puts rows and rejects into the transaction; returns how many rejects.
-    async fn fill(&self, tx: &mut dyn ChunkTransaction, chunk: &Chunk) -> Result<u64, LedgerError> {
+    fn budget(&self) -> RejectBudget {
+        self.load.job.pipeline.rejects
+    }
+
+    /// Asks until the database says what became of the chunk.
+    async fn resolve(
+        &self,
+        chunk: &Chunk,
+        tried: Option<&Step>,
+        backoff: &mut Backoff,
+    ) -> Result<Doubt, LoadError> {
+        loop {
+            match self.load.ledger.standing(&self.load.lease).await {
+                Ok(standing) => {
+                    let last = tried.is_some_and(|step| step.advance.last);
+                    return Ok(doubt(&standing, &self.at, &chunk.end, last));
+                }
+                Err(error) if error.is_passing() => {
+                    tracing::debug!(error = chain(&error), "the database is away");
+                    if let Some(delay) = backoff.next_delay(None) {
+                        tokio::time::sleep(delay).await;
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn report(&self, advance: &Advance) {
+        let pipeline = self.load.job.pipeline.name.clone();
+        metrics::counter!("arrivage_records_loaded_total", "pipeline" => pipeline.clone())
+            .increment(advance.loaded);
+        metrics::counter!("arrivage_records_rejected_total", "pipeline" => pipeline)
+            .increment(advance.rejected);
+        tracing::debug!(
+            records.loaded = advance.loaded,
+            records.rejected = advance.rejected,
+            checkpoint.records = advance.to.records,
+            checkpoint.offset = advance.to.offset,
+            "a chunk is committed"
+        );
+    }
+}
+
+impl<'a> Load<'a> {
+    /// Puts a chunk's rows and rejects into a transaction of their own.
+    fn fill(self, draft: &Arc<Draft>) -> Filling<'a> {
+        let draft = Arc::clone(draft);
+        Box::pin(async move {
+            let chunk = &draft.chunk;
+            let destination = self.job.destination(&chunk.columns);
+            let mut tx = self.ledger.begin(&self.lease, &destination).await?;
+            match self.add(tx.as_mut(), chunk).await {
+                Ok(rejected) => Ok(Filled { tx, rejected }),
+                Err(error) => {
+                    tx.roll_back().await;
+                    Err(error)
+                }
+            }
+        })
+    }
+
+    /// Returns how many rejects there are.
+    async fn add(self, tx: &mut dyn ChunkTransaction, chunk: &Chunk) -> Result<u64, LedgerError> {
         let refused = self.load(tx, chunk).await?;
         tx.reject(&chunk.rejects).await?;
         tx.reject(&refused).await?;
@@ -165,12 +255,12 @@ impl Committer<'_> {
     /// Loads the rows, and finds those that the database refuses by halving, in
     /// the file's order.
     async fn load(
-        &self,
+        self,
         tx: &mut dyn ChunkTransaction,
         chunk: &Chunk,
     ) -> Result<Vec<Reject>, LedgerError> {
         let mut refused = Vec::new();
-        let mut todo = vec![0..chunk.rows.len()];
+        let mut todo = Vec::from([0..chunk.rows.len()]);
         while let Some(range) = todo.pop() {
             let loaded = tx.load(&chunk.rows, range.clone()).await;
             self.loading.touch();
@@ -189,45 +279,6 @@ impl Committer<'_> {
             }
         }
         Ok(refused)
-    }
-
-    /// Asks until the database says what became of the chunk.
-    async fn resolve(
-        &self,
-        chunk: &Chunk,
-        tried: Option<&Step>,
-        backoff: &mut Backoff,
-    ) -> Result<Doubt, LoadError> {
-        loop {
-            match self.ledger.standing(&self.lease).await {
-                Ok(standing) => {
-                    let last = tried.is_some_and(|step| step.advance.last);
-                    return Ok(doubt(&standing, &self.at, &chunk.end, last));
-                }
-                Err(error) if error.is_passing() => {
-                    tracing::debug!(error = chain(&error), "the database is away");
-                    if let Some(delay) = backoff.next_delay(None) {
-                        tokio::time::sleep(delay).await;
-                    }
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-
-    fn report(&self, loaded: u64, rejected: u64) {
-        let pipeline = self.job.pipeline.name.clone();
-        metrics::counter!("arrivage_records_loaded_total", "pipeline" => pipeline.clone())
-            .increment(loaded);
-        metrics::counter!("arrivage_records_rejected_total", "pipeline" => pipeline)
-            .increment(rejected);
-        tracing::debug!(
-            records.loaded = loaded,
-            records.rejected = rejected,
-            checkpoint.records = self.at.records,
-            checkpoint.offset = self.at.offset,
-            "a chunk is committed"
-        );
     }
 }
 

@@ -11,7 +11,7 @@ use tracing::Instrument;
 
 use crate::board::{Board, Loading};
 use crate::budget::Budget;
-use crate::commit::Committer;
+use crate::commit::{Committer, Load};
 use crate::decode::ChunkTarget;
 use crate::fate::{Fate, LoadError, failure, fate};
 use crate::keeper::Keeper;
@@ -169,14 +169,9 @@ impl Processor {
         let (from, rejected) = self.start_over_if_ordered(claim, held, &job).await?;
         let mut keeper = self.keep(held.lease, loading);
         let mut reading = self.read(claim, &job, from.clone(), loading);
-        let mut committer = Committer {
-            ledger: &self.ledger,
-            lease: held.lease,
-            job: &job,
-            loading,
-            at: from,
-            rejected,
-        };
+        let load = Load { ledger: &self.ledger, lease: held.lease, job: &job, loading };
+        let connections = self.settings.connections;
+        let mut committer = Committer { load, at: from, rejected, connections };
         tokio::select! {
             result = committer.commit_all(&mut reading, &signals.stop) => result,
             lost = keeper.lost() => Err(lost),

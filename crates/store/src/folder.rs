@@ -54,7 +54,7 @@ impl FolderStore {
     pub fn new(folders: BTreeMap<String, PathBuf>) -> Self {
         Self {
             roots: Arc::new(folders),
-            tags: Arc::new(Tags::default()),
+            tags: Tags::shared(),
             complaints: Arc::new(Complaints::default()),
         }
     }

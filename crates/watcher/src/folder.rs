@@ -127,7 +127,7 @@ impl Looker {
                 Ok(look) => {
                     self.monitor.well();
                     backoff.reset();
-                    sleep(SHORTEST.max(look.walked * REST)).await;
+                    sleep((look.walked * REST).clamp(SHORTEST, self.rescan)).await;
                     let due = look
                         .due
                         .map(|due| due.saturating_duration_since(Instant::now()));

@@ -152,20 +152,20 @@ impl Intake {
                 Identified::Nothing | Identified::NotYet(_) => {}
             }
         }
+        let answers = match registrations.as_slice() {
+            [] => Vec::new(),
+            registrations => self.ledger.register(registrations).await?,
+        };
         if !unclaimed.is_empty() {
             self.ledger.keep_ignored(&unclaimed).await?;
         }
-        let mut registered = match registrations.as_slice() {
-            [] => Vec::new(),
-            registrations => self.ledger.register(registrations).await?,
-        }
-        .into_iter();
 
+        let mut answers = answers.into_iter();
         let mut taken = Vec::with_capacity(found.len());
         for (found, identified) in found.iter().zip(identified) {
             taken.push(match identified {
                 Identified::Content(object, pipeline) => {
-                    let answer = registered
+                    let answer = answers
                         .next()
                         .expect("the ledger answers each registration");
                     self.registered(answer, &object, &pipeline, &found.by)
@@ -194,6 +194,10 @@ impl Intake {
     /// Finds the pipeline, and the content where the notice does not say it.
     async fn identify(&self, notice: &Notice) -> Identified {
         let location = &notice.location;
+        if let Err(error) = location.check() {
+            self.refused(location, &error.to_string());
+            return Identified::Nothing;
+        }
         let Some(route) = self.router.route(location) else {
             return Identified::Unclaimed;
         };
@@ -226,12 +230,7 @@ impl Intake {
                 Identified::Nothing
             }
             Err(error @ StoreError::Refused { .. }) => {
-                warn!(
-                    source = self.source,
-                    object.key = location.key,
-                    object.bucket = location.bucket,
-                    "skipped: {error}"
-                );
+                self.refused(location, &error.to_string());
                 Identified::Nothing
             }
             Err(error) => Identified::NotYet(chain(&error)),
@@ -309,6 +308,15 @@ impl Intake {
                 );
             }
         }
+    }
+
+    fn refused(&self, location: &Location, why: &str) {
+        warn!(
+            source = self.source,
+            object.bucket = location.bucket,
+            object.key = location.key,
+            "refused an object: {why}"
+        );
     }
 
     fn skipped(&self, location: &Location, why: &str) {

@@ -73,6 +73,9 @@ pub(crate) struct Receiver {
     intake: Intake,
     monitor: Monitor,
     access_key: Option<AccessKey>,
+    /// Received, and not recorded yet. Nothing more is received meanwhile.
+    held: Vec<Delivery>,
+    /// The last messages that were left to the dead-letter queue.
     left: VecDeque<String>,
 }
 
@@ -83,12 +86,13 @@ impl Receiver {
             intake,
             monitor,
             access_key: None,
+            held: Vec::new(),
             left: VecDeque::new(),
         }
     }
 
     /// Works until `stop`. A batch that was received by then is still recorded
-    /// and deleted.
+    /// and deleted, if the ledger takes it at once.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut backoff = Backoff::default();
         let mut queue = None;
@@ -123,20 +127,26 @@ impl Receiver {
             Some(queue) => queue,
             None => queue.insert(Queue::new(&self.source, self.access_key.clone()).await?),
         };
-        // Messages received for a ledger that is away would end in the
-        // dead-letter queue.
-        let Some(ready) = stop.run_until_cancelled(self.intake.ready()).await else {
-            return Ok(());
-        };
-        ready?;
-        let Some(received) = stop.run_until_cancelled(queue.receive(wait)).await else {
-            return Ok(());
-        };
-        let deliveries = received?;
-        if deliveries.is_empty() {
-            return Ok(());
+        // Messages received again and again for a ledger that is away, or takes
+        // nothing in, would end in the dead-letter queue.
+        if self.held.is_empty() {
+            let Some(ready) = stop.run_until_cancelled(self.intake.ready()).await else {
+                return Ok(());
+            };
+            ready?;
+            let Some(received) = stop.run_until_cancelled(queue.receive(wait)).await else {
+                return Ok(());
+            };
+            self.held = received?;
         }
-        let recorded = self.record(&deliveries).await?;
+        let deliveries = std::mem::take(&mut self.held);
+        let recorded = match self.record(&deliveries).await {
+            Ok(recorded) => recorded,
+            Err(error) => {
+                self.held = deliveries;
+                return Err(error.into());
+            }
+        };
         if recorded.is_empty() {
             return Ok(());
         }

@@ -17,7 +17,7 @@ use arrivage_testkit::{Database, Ministack, Postgres};
 
 use crate::intake::Intake;
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A ledger in a database of its own.
 pub(crate) struct Books {

@@ -157,3 +157,6 @@ fn words(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("no words")
 }
+
+#[cfg(test)]
+mod tests;

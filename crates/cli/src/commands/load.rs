@@ -48,8 +48,9 @@ pub(super) async fn load(
         let shown = progress::show(&processor, bars);
         let summary = processor.work(Until::Resting(open.clone()), &signals).await;
         drop(shown);
-        code = code.max(process::code(&summary, &signals));
-        code = code.max(report(wiring, &open, options.json.json, signals.stop.is_cancelled()).await?);
+        code = code.max(process::trouble(&summary).unwrap_or(exit::DONE));
+        let stopped = signals.stop.is_cancelled();
+        code = code.max(report(wiring, &open, options.json.json, stopped).await?);
     }
     Ok(code)
 }

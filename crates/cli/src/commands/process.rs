@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrivage_ledger::Scope;
@@ -43,24 +44,34 @@ pub(super) async fn process(
     one_for(wiring, &processor, owner, &signals).await
 }
 
-/// Of several outcomes, the one that wants most.
-pub(super) fn code(summary: &Summary, signals: &Signals) -> u8 {
-    let any = |wanted: fn(&Outcome) -> bool| summary.ended.iter().any(|ended| wanted(&ended.outcome));
+/// Of several outcomes, the one that wants most. Of each arrival the last counts.
+fn code(summary: &Summary, signals: &Signals) -> u8 {
+    let last: BTreeMap<ArrivalId, &Outcome> =
+        summary.ended.iter().map(|ended| (ended.id, &ended.outcome)).collect();
+    let any = |wanted: fn(&Outcome) -> bool| last.values().any(|outcome| wanted(outcome));
     if any(|outcome| matches!(outcome, Outcome::Failed(_))) {
         return exit::FAILED;
     }
-    if let Some(why) = &summary.blocked {
-        output::say(&format!("error: {why}"));
-        return exit::PERSON;
+    if let Some(code) = trouble(summary) {
+        return code;
     }
-    if let Some(why) = &summary.away {
-        output::say(&format!("error: no answer for {:?}: {why}", Summary::PATIENCE));
-        return exit::AGAIN;
-    }
-    if signals.stop.is_cancelled() && any(|outcome| matches!(outcome, Outcome::Stopped)) {
+    if signals.stop.is_cancelled() && any(waits) {
         return exit::TERMINATED;
     }
     if any(waits) { exit::AGAIN } else { exit::DONE }
+}
+
+/// Says why the work ended before it was done, if it did.
+pub(super) fn trouble(summary: &Summary) -> Option<u8> {
+    if let Some(why) = &summary.blocked {
+        output::say(&format!("error: {why}"));
+        return Some(exit::PERSON);
+    }
+    if let Some(why) = &summary.away {
+        output::say(&format!("error: no answer for {:?}: {why}", Summary::PATIENCE));
+        return Some(exit::AGAIN);
+    }
+    None
 }
 
 fn waits(outcome: &Outcome) -> bool {

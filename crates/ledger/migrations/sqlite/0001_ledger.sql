@@ -51,9 +51,7 @@ CREATE TABLE arrivage_arrival (
 -- What a claim walks, oldest first, and what the backlog counts: one pipeline at a time.
 CREATE INDEX arrivage_arrival_waiting ON arrivage_arrival (pipeline, due_at, id)
   WHERE state = 'waiting';
-CREATE INDEX arrivage_arrival_loading ON arrivage_arrival (pipeline)
-  WHERE state = 'loading';
--- What the load history shows.
+-- What the load history shows, and where the few that are loading are found.
 CREATE INDEX arrivage_arrival_history ON arrivage_arrival (state, id);
 
 CREATE TABLE arrivage_reject (

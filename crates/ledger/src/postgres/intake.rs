@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use arrivage_model::{ArrivalId, State};
+use arrivage_model::{ArrivalId, State, VersionId};
 use sqlx::{PgPool, Row};
 
 use super::{begin, classify, commit, history};
@@ -54,6 +54,8 @@ pub(super) async fn retain(pool: &PgPool, pipelines: &[String]) -> Result<()> {
 /// One identity of a batch, with every registration that named it.
 struct Found<'a> {
     first: &'a Registration,
+    /// The first that any of them brings.
+    version: Option<&'a VersionId>,
     messages: Vec<&'a FoundBy>,
     places: Vec<usize>,
 }
@@ -65,9 +67,11 @@ pub(super) async fn register(pool: &PgPool, found: &[Registration]) -> Result<Ve
         let identity = (&registration.pipeline, &object.location, &object.etag);
         let entry = identities.entry(identity).or_insert(Found {
             first: registration,
+            version: None,
             messages: Vec::new(),
             places: Vec::new(),
         });
+        entry.version = entry.version.or(object.version_id.as_ref());
         entry.messages.push(&registration.found_by);
         entry.places.push(place);
     }
@@ -196,7 +200,7 @@ async fn notify_again(tx: &mut super::PgTransaction, found: &Found<'_>) -> Resul
             last = Some(message.clone());
         }
     }
-    if let Some(version) = &object.version_id {
+    if let Some(version) = found.version {
         pin(tx, id, version.as_str()).await?;
     }
     count(

@@ -156,13 +156,13 @@ pub(super) async fn retry_later(
     let row = sqlx::query(
         "-- ledger::retry_later
         WITH standing AS (
-          SELECT a.id, a.barren >= p.max_attempts AS used_up
-          FROM arrivage.arrival a JOIN arrivage.pipeline p ON p.name = a.pipeline
+          SELECT a.id, a.barren >= coalesce(p.max_attempts, 1) AS used_up
+          FROM arrivage.arrival a LEFT JOIN arrivage.pipeline p ON p.name = a.pipeline
           WHERE a.id = $1
         )
         UPDATE arrivage.arrival a SET
           state = CASE WHEN used_up THEN 'failed' ELSE 'waiting' END,
-          error_code = CASE WHEN used_up THEN 'attempts_used_up' ELSE $6 END,
+          error_code = coalesce($6, CASE WHEN used_up THEN 'attempts_used_up' END),
           error = $5, lease_until = NULL,
           due_at = clock_timestamp() + $4 * interval '1 microsecond',
           finished_at = CASE WHEN used_up THEN clock_timestamp() END

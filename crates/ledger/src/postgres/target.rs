@@ -5,7 +5,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgPool, Row};
 
 use super::{PgTransaction, begin, classify, commit};
-use crate::{LedgerError, Result, TargetRefusal};
+use crate::{LedgerError, Result, TargetRefusal, declaration};
 
 /// The name as SQL takes it.
 pub(super) fn quoted(table: &TableName) -> String {
@@ -182,16 +182,9 @@ pub(super) async fn create(pool: &PgPool, pipeline: &Pipeline) -> Result<()> {
 
 fn definition(pipeline: &Pipeline, table: &str) -> Result<[String; 2]> {
     let mut parts = Vec::new();
-    for column in &pipeline.columns {
-        let Some(kind) = column.kind else {
-            let message = format!(
-                "create_table needs a type for every column; pipeline.{}: column {} has none",
-                pipeline.name, column.name
-            );
-            return Err(TargetRefusal::Declaration(message).into());
-        };
-        let not_null = if column.required { " NOT NULL" } else { "" };
-        parts.push(format!("{} {kind}{not_null}", quote(&column.name)));
+    for column in declaration::columns(pipeline)? {
+        let not_null = if column.not_null { " NOT NULL" } else { "" };
+        parts.push(format!("{} {}{not_null}", quote(column.name), column.kind));
     }
     parts.push("_arrival_id bigint".to_owned());
     parts.push("_record bigint".to_owned());

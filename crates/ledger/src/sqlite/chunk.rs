@@ -9,7 +9,7 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use super::database::{Database, Writing};
 use super::insert::Insert;
 use super::{classify, target};
-use crate::{Advance, ChunkTransaction, Destination, LedgerError, Result};
+use crate::{Advance, ChunkTransaction, Destination, LedgerError, Result, TargetRefusal};
 
 /// Rejects of one statement; with eight values each far below SQLite's 32,766.
 const REJECTS: usize = 500;
@@ -62,10 +62,14 @@ impl Chunk {
         let connection = live(&mut self.writing)?;
         match added {
             Ok(()) => run(connection, "RELEASE arrivage_rows").await,
-            Err(refused @ LedgerError::Row { .. }) => {
-                run(connection, "ROLLBACK TO arrivage_rows").await?;
+            Err(LedgerError::Row { sqlstate, message }) => {
+                if run(connection, "ROLLBACK TO arrivage_rows").await.is_err() {
+                    let message = format!("it ended the whole transaction: {message}");
+                    let table = self.destination.table.name.clone();
+                    return Err(TargetRefusal::Columns { table, message }.into());
+                }
                 run(connection, "RELEASE arrivage_rows").await?;
-                Err(refused)
+                Err(LedgerError::Row { sqlstate, message })
             }
             Err(error) => Err(error),
         }
@@ -104,7 +108,10 @@ fn live(writing: &mut Option<Writing>) -> Result<&mut SqliteConnection> {
 }
 
 async fn run(connection: &mut SqliteConnection, sql: &'static str) -> Result<()> {
-    sqlx::query(sql).execute(connection).await.map_err(classify::statement)?;
+    sqlx::query(sql)
+        .execute(connection)
+        .await
+        .map_err(classify::statement)?;
     Ok(())
 }
 
@@ -168,7 +175,11 @@ async fn insert_rejects(
             .push_bind(&reject.reason)
             .push_bind(&reject.raw);
     });
-    insert.build().execute(connection).await.map_err(classify::statement)?;
+    insert
+        .build()
+        .execute(connection)
+        .await
+        .map_err(classify::statement)?;
     Ok(())
 }
 

@@ -41,7 +41,10 @@ pub(super) fn statement(error: Error) -> LedgerError {
     };
     let code = code(answer.as_ref());
     match code & 0xff {
-        ERROR if missing_table(answer.message()).is_some_and(|name| name.starts_with("arrivage_")) => {
+        ERROR
+            if missing_table(answer.message())
+                .is_some_and(|name| name.starts_with("arrivage_")) =>
+        {
             LedgerError::Version("the ledger is not there; run `arrivage migrate`".to_owned())
         }
         CONSTRAINT | MISMATCH | TOOBIG => LedgerError::Row {
@@ -56,6 +59,13 @@ pub(super) fn statement(error: Error) -> LedgerError {
     }
 }
 
+/// Another holds the lock that the statement needs.
+pub(super) fn is_busy(error: &Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(|answer| matches!(code(answer) & 0xff, BUSY | LOCKED))
+}
+
 /// An error of COMMIT: when the disk failed in it, nobody knows what became of it.
 pub(super) fn committing(error: Error) -> LedgerError {
     match statement(error) {
@@ -68,17 +78,25 @@ pub(super) fn committing(error: Error) -> LedgerError {
 /// looked at.
 pub(super) fn loading(error: Error, destination: &Destination) -> LedgerError {
     if let (Mode::Upsert { key }, Some(answer)) = (&destination.mode, error.as_database_error())
-        && answer.message().starts_with("ON CONFLICT clause does not match")
+        && answer
+            .message()
+            .starts_with("ON CONFLICT clause does not match")
     {
         let table = destination.table.name.clone();
-        return TargetRefusal::NoUniqueKey { table, key: key.join(", ") }.into();
+        return TargetRefusal::NoUniqueKey {
+            table,
+            key: key.join(", "),
+        }
+        .into();
     }
     drifted(error, &destination.table.name)
 }
 
 /// The same, where no row is added.
 pub(super) fn drifted(error: Error, table: &TableName) -> LedgerError {
-    let Some(answer) = error.as_database_error().filter(|answer| code(*answer) & 0xff == ERROR)
+    let Some(answer) = error
+        .as_database_error()
+        .filter(|answer| code(*answer) & 0xff == ERROR)
     else {
         return statement(error);
     };
@@ -88,7 +106,11 @@ pub(super) fn drifted(error: Error, table: &TableName) -> LedgerError {
     }
     // The statement is made here from the table's name and columns, so what SQLite
     // does not understand is the table, its triggers, or what it refers to.
-    TargetRefusal::Columns { table, message: answer.message().to_owned() }.into()
+    TargetRefusal::Columns {
+        table,
+        message: answer.message().to_owned(),
+    }
+    .into()
 }
 
 fn missing_table(message: &str) -> Option<&str> {
@@ -97,17 +119,20 @@ fn missing_table(message: &str) -> Option<&str> {
 }
 
 fn code(answer: &dyn DatabaseError) -> i32 {
-    answer.code().and_then(|code| code.parse().ok()).unwrap_or_default()
+    answer
+        .code()
+        .and_then(|code| code.parse().ok())
+        .unwrap_or_default()
 }
 
 /// The SQLSTATE that PostgreSQL has for it.
 fn sqlstate(code: i32) -> &'static str {
     match (code & 0xff, code >> 8) {
-        (CONSTRAINT, 1) => "23514",          // CHECK
-        (CONSTRAINT, 3) => "23503",          // FOREIGNKEY
-        (CONSTRAINT, 5) => "23502",          // NOTNULL
-        (CONSTRAINT, 6 | 8 | 10) => "23505", // PRIMARYKEY, UNIQUE, ROWID
-        (CONSTRAINT, 7) => "P0001",          // a trigger that raises
+        (CONSTRAINT, 1) => "23514",                  // CHECK
+        (CONSTRAINT, 3) => "23503",                  // FOREIGNKEY
+        (CONSTRAINT, 5) => "23502",                  // NOTNULL
+        (CONSTRAINT, 6 | 8 | 10) => "23505",         // PRIMARYKEY, UNIQUE, ROWID
+        (CONSTRAINT, 7) => "P0001",                  // a trigger that raises
         (CONSTRAINT, 12) | (MISMATCH, _) => "42804", // DATATYPE of a STRICT table
         (TOOBIG, _) => "54000",
         _ => "23000",

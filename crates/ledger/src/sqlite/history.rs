@@ -1,7 +1,7 @@
 use arrivage_model::{Arrival, ArrivalId, ETag, State, StoreKind, VersionId};
 use chrono::{DateTime, SecondsFormat, Utc};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Decode, Row, Sqlite, SqliteConnection, Type};
+use sqlx::{Decode, QueryBuilder, Row, Sqlite, SqliteConnection, Type};
 
 use super::classify;
 use super::database::Database;
@@ -22,7 +22,10 @@ pub(super) async fn arrivals(
         before = page.last().map(|arrival| arrival.id);
         let is_last = page.len() < PAGE;
         let matches = |arrival: &Arrival| {
-            filter.key.as_ref().is_none_or(|glob| glob.is_match(&arrival.key))
+            filter
+                .key
+                .as_ref()
+                .is_none_or(|glob| glob.is_match(&arrival.key))
         };
         found.extend(page.into_iter().filter(matches).take(limit - found.len()));
         if is_last {
@@ -32,34 +35,51 @@ pub(super) async fn arrivals(
     Ok(found)
 }
 
+/// Only the conditions that are asked for, so that each finds its index.
 async fn page(
     database: &Database,
     filter: &Filter,
     before: Option<ArrivalId>,
 ) -> Result<Vec<Arrival>> {
     let moment = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
-    let rows = sqlx::query(
-        "-- ledger::arrivals
-        SELECT * FROM arrivage_arrivals
-        WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR pipeline = ?2)
-          AND (?3 IS NULL OR registered_at >= ?3) AND (?4 IS NULL OR registered_at < ?4)
-          AND (?5 IS NULL OR id < ?5)
-        ORDER BY id DESC LIMIT ?6",
-    )
-    .bind(filter.state.map(State::as_str))
-    .bind(filter.pipeline.as_deref())
-    .bind(filter.since.map(moment))
-    .bind(filter.until.map(moment))
-    .bind(before.map(|id| id.0))
-    .bind(PAGE as i64)
-    .fetch_all(database.reading())
-    .await
-    .map_err(classify::statement)?;
+    let mut select =
+        QueryBuilder::new("-- ledger::arrivals\nSELECT * FROM arrivage_arrivals WHERE TRUE");
+    if let Some(state) = filter.state {
+        select.push(" AND state = ").push_bind(state.as_str());
+    }
+    if let Some(pipeline) = &filter.pipeline {
+        select.push(" AND pipeline = ").push_bind(pipeline);
+    }
+    if let Some(since) = filter.since {
+        select
+            .push(" AND registered_at >= ")
+            .push_bind(moment(since));
+    }
+    if let Some(until) = filter.until {
+        select
+            .push(" AND registered_at < ")
+            .push_bind(moment(until));
+    }
+    if let Some(before) = before {
+        select.push(" AND id < ").push_bind(before.0);
+    }
+    select
+        .push(" ORDER BY id DESC LIMIT ")
+        .push_bind(PAGE as i64);
+    let rows = select
+        .build()
+        .fetch_all(database.reading())
+        .await
+        .map_err(classify::statement)?;
     rows.iter().map(read).collect()
 }
 
 pub(super) async fn arrival(database: &Database, id: ArrivalId) -> Result<Option<Arrival>> {
-    let mut connection = database.reading().acquire().await.map_err(classify::statement)?;
+    let mut connection = database
+        .reading()
+        .acquire()
+        .await
+        .map_err(classify::statement)?;
     find(&mut connection, id).await
 }
 
@@ -135,7 +155,9 @@ pub(super) fn store(row: &SqliteRow) -> Result<StoreKind> {
 }
 
 fn unreadable(column: &str, value: &str) -> LedgerError {
-    LedgerError::Version(format!("{value:?} in column {column} is not of this program's ledger"))
+    LedgerError::Version(format!(
+        "{value:?} in column {column} is not of this program's ledger"
+    ))
 }
 
 pub(super) async fn rejects(

@@ -37,8 +37,17 @@ impl Insert {
         let mut columns: Vec<&str> = Vec::new();
         columns.extend(table.has_arrival_id.then_some("_arrival_id"));
         columns.extend(table.has_record.then_some("_record"));
-        columns.extend(destination.columns.iter().map(|column| column.name.as_str()));
-        let names = columns.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ");
+        columns.extend(
+            destination
+                .columns
+                .iter()
+                .map(|column| column.name.as_str()),
+        );
+        let names = columns
+            .iter()
+            .map(|name| quote(name))
+            .collect::<Vec<_>>()
+            .join(", ");
         // OR ABORT: a constraint of the table that says ON CONFLICT IGNORE or REPLACE
         // would make records vanish that are neither rows nor rejects.
         let head = format!(
@@ -54,7 +63,11 @@ impl Insert {
         Self {
             arrival: table.has_arrival_id.then_some(arrival),
             record: table.has_record,
-            kinds: destination.columns.iter().map(|column| column.kind).collect(),
+            kinds: destination
+                .columns
+                .iter()
+                .map(|column| column.kind)
+                .collect(),
             prepared: statement(&head, &row, &tail, rows),
             head,
             row,
@@ -75,7 +88,9 @@ impl Insert {
             range.start = some.end;
             let sql = AssertSqlSafe(Arc::clone(&self.prepared));
             let arguments = self.arguments(rows, some)?;
-            sqlx::query_with(sql, arguments).execute(&mut *connection).await?;
+            sqlx::query_with(sql, arguments)
+                .execute(&mut *connection)
+                .await?;
         }
         if !range.is_empty() {
             let sql = statement(&self.head, &self.row, &self.tail, range.len());
@@ -96,7 +111,9 @@ impl Insert {
             }
             if self.record {
                 let record = rows.places()[row].record;
-                arguments.add(i64::try_from(record).unwrap_or(i64::MAX)).map_err(Error::Encode)?;
+                arguments
+                    .add(i64::try_from(record).unwrap_or(i64::MAX))
+                    .map_err(Error::Encode)?;
             }
             for (cell, kind) in rows.cells(row).zip(&self.kinds) {
                 let cell = cell.map(|text| Value::of(*kind, text));
@@ -124,7 +141,11 @@ fn on_conflict(key: &[String], columns: &[&str]) -> String {
         .filter(|column| !key.iter().any(|name| name == *column))
         .map(|column| format!("{0} = excluded.{0}", quote(column)))
         .collect();
-    let key = key.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ");
+    let key = key
+        .iter()
+        .map(|name| quote(name))
+        .collect::<Vec<_>>()
+        .join(", ");
     if updates.is_empty() {
         return format!(" ON CONFLICT ({key}) DO NOTHING");
     }
@@ -181,7 +202,11 @@ mod tests {
             assert_eq!(Value::of(kind, text.as_bytes()), expect, "{kind} {text}");
         };
         let text = |text: &str| Value::Text(text.to_owned());
-        check(ColumnType::BigInt, "-9223372036854775808", Value::Integer(i64::MIN));
+        check(
+            ColumnType::BigInt,
+            "-9223372036854775808",
+            Value::Integer(i64::MIN),
+        );
         check(ColumnType::SmallInt, "7", Value::Integer(7));
         check(ColumnType::DoublePrecision, "1e308", Value::Real(1e308));
         check(ColumnType::Boolean, "t", Value::Integer(1));

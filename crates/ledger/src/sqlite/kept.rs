@@ -91,7 +91,9 @@ fn read(row: &SqliteRow) -> Result<Ignored> {
             bucket: row.get("bucket"),
             key: row.get("key"),
         },
-        size: row.get::<Option<i64>, _>("size").and_then(|size| u64::try_from(size).ok()),
+        size: row
+            .get::<Option<i64>, _>("size")
+            .and_then(|size| u64::try_from(size).ok()),
         source: row.get("source"),
         seen_at: row.get("seen_at"),
     })

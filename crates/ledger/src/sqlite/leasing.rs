@@ -10,11 +10,15 @@ use crate::{LedgerError, Result, Standing};
 
 /// A statement that moves the arrival on is the lease's own, or nobody's.
 fn held(result: &SqliteQueryResult) -> Result<()> {
-    if result.rows_affected() == 1 { Ok(()) } else { Err(LedgerError::Fenced) }
+    if result.rows_affected() == 1 {
+        Ok(())
+    } else {
+        Err(LedgerError::Fenced)
+    }
 }
 
-pub(super) async fn renew(keeper: &Database, lease: &Lease, length: Duration) -> Result<()> {
-    let mut writing = keeper.write().await?;
+pub(super) async fn renew(database: &Database, lease: &Lease, length: Duration) -> Result<()> {
+    let mut writing = database.write().await?;
     let result = sqlx::query(
         "-- ledger::renew
         UPDATE arrivage_arrival SET lease_until = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?4)
@@ -49,7 +53,10 @@ pub(super) async fn restart(database: &Database, lease: &Lease, table: &Table) -
     forget_progress(writing.connection(), lease).await?;
     remove(writing.connection(), lease, table).await?;
     writing.commit().await?;
-    Ok(Lease { fence: Fence(fence), ..*lease })
+    Ok(Lease {
+        fence: Fence(fence),
+        ..*lease
+    })
 }
 
 /// Puts the checkpoint of an arrival whose lease was compared back to its start.
@@ -157,8 +164,11 @@ pub(super) async fn retry_later(
     .await
     .map_err(classify::statement)?;
     if used_up {
-        let code = Some(ErrorCode::AttemptsUsedUp);
-        let why = Failure { code, message: why.message.clone() };
+        let code = why.code.or(Some(ErrorCode::AttemptsUsedUp));
+        let why = Failure {
+            code,
+            message: why.message.clone(),
+        };
         rest(writing.connection(), lease, State::Failed, &why).await?;
         writing.commit().await?;
         return Ok(State::Failed);

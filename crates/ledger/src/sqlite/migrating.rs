@@ -18,10 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// All of it is one transaction under the write lock, so that of two at once the
 /// second finds nothing left to do.
 pub(super) async fn migrate(database: &Database) -> Result<()> {
+    write_ahead(database).await?;
     if check_version(database).await.is_ok() {
         return Ok(());
     }
-    write_ahead(database).await?;
     let mut writing = database.write().await?;
     let mut migrator = Migrator::with_migrations(MIGRATIONS.iter().cloned().collect());
     migrator.set_locking(false).set_ignore_missing(true);
@@ -41,10 +41,11 @@ pub(super) async fn migrate(database: &Database) -> Result<()> {
 async fn write_ahead(database: &Database) -> Result<()> {
     let started = Instant::now();
     loop {
-        let mode = sqlx::query_scalar::<_, String>("-- ledger::write_ahead\nPRAGMA journal_mode = WAL")
-            .fetch_one(database.reading())
-            .await
-            .map_err(classify::statement);
+        let mode =
+            sqlx::query_scalar::<_, String>("-- ledger::write_ahead\nPRAGMA journal_mode = WAL")
+                .fetch_one(database.reading())
+                .await
+                .map_err(classify::statement);
         match mode {
             Ok(_) => return Ok(()),
             Err(LedgerError::Away(_)) if started.elapsed() < PATIENCE => {
@@ -70,7 +71,16 @@ pub(super) async fn check_version(database: &Database) -> Result<()> {
 }
 
 /// A file that cannot be written, or a writer that never ends, does not answer.
+/// BEGIN IMMEDIATE alone would: on a file that is read-only it only reads.
 pub(super) async fn ping(database: &Database) -> Result<()> {
-    database.write().await?.roll_back().await;
+    let mut writing = database.write().await?;
+    sqlx::query(
+        "-- ledger::ping
+        UPDATE arrivage_pipeline SET max_attempts = max_attempts WHERE name IS NULL",
+    )
+    .execute(writing.connection())
+    .await
+    .map_err(classify::statement)?;
+    writing.roll_back().await;
     Ok(())
 }

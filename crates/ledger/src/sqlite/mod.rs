@@ -1,9 +1,11 @@
 //! The ledger in SQLite: the embedded default, for one machine.
 //!
 //! SQLite takes one writer at a time, so every writing transaction takes the
-//! write lock as it begins, and the writers of one process queue for it in order.
+//! write lock as it begins, and the writers of one process take turns on one
+//! connection, lease keeping with them: another one would wait for the same lock.
 //! Times are text in UTC with milliseconds, always the database's clock.
 
+mod candidates;
 mod chunk;
 mod claiming;
 mod classify;
@@ -32,18 +34,15 @@ use database::Database;
 /// The ledger in an SQLite file.
 pub struct SqliteLedger {
     database: Database,
-    /// The connection that keeps leases; loads never hold it up for longer than
-    /// the chunks before it in the queue.
-    keeper: Database,
 }
 
 impl SqliteLedger {
     /// Takes a path, or a URL as sqlx has them (`sqlite://arrivage.db`). Connects
     /// at the first call, which creates the file where there is none.
     pub fn open(url_or_path: &str, max_connections: u32) -> Result<Self> {
-        let database = Database::open(url_or_path, max_connections)?;
-        let keeper = database.with_own_connection();
-        Ok(Self { database, keeper })
+        Ok(Self {
+            database: Database::open(url_or_path, max_connections)?,
+        })
     }
 }
 
@@ -107,7 +106,7 @@ impl Ledger for SqliteLedger {
     }
 
     async fn renew(&self, lease: &Lease, length: Duration) -> Result<()> {
-        leasing::renew(&self.keeper, lease, length).await
+        leasing::renew(&self.database, lease, length).await
     }
 
     async fn restart(&self, lease: &Lease, table: &Table) -> Result<Lease> {
@@ -119,7 +118,9 @@ impl Ledger for SqliteLedger {
         lease: &Lease,
         destination: &Destination,
     ) -> Result<Box<dyn ChunkTransaction>> {
-        Ok(Box::new(chunk::Chunk::begin(&self.database, lease, destination).await?))
+        Ok(Box::new(
+            chunk::Chunk::begin(&self.database, lease, destination).await?,
+        ))
     }
 
     async fn standing(&self, lease: &Lease) -> Result<Standing> {
@@ -198,7 +199,6 @@ impl Ledger for SqliteLedger {
     }
 
     async fn close(&self) {
-        self.keeper.close().await;
         self.database.close().await;
     }
 }

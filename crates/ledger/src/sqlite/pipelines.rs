@@ -47,12 +47,14 @@ pub(super) async fn set_paused(
     why: Option<&str>,
 ) -> Result<()> {
     let mut writing = database.write().await?;
-    sqlx::query("-- ledger::pause\nUPDATE arrivage_pipeline SET paused_reason = ?2 WHERE name = ?1")
-        .bind(pipeline)
-        .bind(why)
-        .execute(writing.connection())
-        .await
-        .map_err(classify::statement)?;
+    sqlx::query(
+        "-- ledger::pause\nUPDATE arrivage_pipeline SET paused_reason = ?2 WHERE name = ?1",
+    )
+    .bind(pipeline)
+    .bind(why)
+    .execute(writing.connection())
+    .await
+    .map_err(classify::statement)?;
     writing.commit().await
 }
 

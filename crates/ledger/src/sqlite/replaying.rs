@@ -16,7 +16,10 @@ pub(super) async fn replay(
     let mut answers = Vec::with_capacity(ids.len());
     for &id in ids {
         let connection = writing.connection();
-        let answer = match history::find(connection, id).await?.map(|arrival| arrival.state) {
+        let answer = match history::find(connection, id)
+            .await?
+            .map(|arrival| arrival.state)
+        {
             None => Replayed::Unknown,
             Some(State::Loading) if !force => Replayed::Loading,
             Some(State::Loaded) if !from_start => Replayed::AlreadyLoaded,

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
 use super::classify;
 use super::database::Database;
-use crate::{LedgerError, Result, TargetRefusal};
+use crate::{Result, TargetRefusal, declaration};
 
 /// An identifier as SQL takes it.
 pub(super) fn quote(identifier: &str) -> String {
@@ -14,7 +14,11 @@ pub(super) fn quote(identifier: &str) -> String {
 }
 
 pub(super) async fn table(database: &Database, name: &TableName) -> Result<Table> {
-    let mut connection = database.reading().acquire().await.map_err(classify::statement)?;
+    let mut connection = database
+        .reading()
+        .acquire()
+        .await
+        .map_err(classify::statement)?;
     let found = find(&mut connection, name).await?;
     let found = found.ok_or_else(|| TargetRefusal::Missing(name.clone()))?;
     // Hidden: 1 in virtual tables, 2 and 3 generated.
@@ -65,7 +69,10 @@ async fn find(connection: &mut SqliteConnection, name: &TableName) -> Result<Opt
     let Some(row) = row else {
         return Ok(None);
     };
-    let found = TableName { schema: None, name: row.get("name") };
+    let found = TableName {
+        schema: None,
+        name: row.get("name"),
+    };
     match row.get::<&str, _>("type") {
         "table" => Ok(Some(found)),
         "view" => Err(TargetRefusal::NotATable(found, "view").into()),
@@ -110,31 +117,17 @@ pub(super) async fn create(database: &Database, pipeline: &Pipeline) -> Result<(
 }
 
 fn definition(pipeline: &Pipeline) -> Result<String> {
-    let refuse = |what: String| {
-        let message = format!("create_table: pipeline.{}: {what}", pipeline.name);
-        LedgerError::Target(TargetRefusal::Declaration(message))
-    };
-    if pipeline.columns.is_empty() {
-        return Err(refuse("no column is declared".to_owned()));
-    }
     let mut parts = Vec::new();
-    for column in &pipeline.columns {
-        let Some(kind) = column.kind else {
-            return Err(refuse(format!("column {} needs a type", column.name)));
-        };
-        let in_key = matches!(&pipeline.mode, Mode::Upsert { key } if key.contains(&column.name));
-        let not_null = if column.required || in_key { " NOT NULL" } else { "" };
-        parts.push(format!("{} {}{not_null}", quote(&column.name), stored_as(kind)));
+    for column in declaration::columns(pipeline)? {
+        let not_null = if column.not_null { " NOT NULL" } else { "" };
+        let kind = stored_as(column.kind);
+        parts.push(format!("{} {kind}{not_null}", quote(column.name)));
     }
     parts.push("_arrival_id INTEGER".to_owned());
     parts.push("_record INTEGER".to_owned());
     if let Mode::Upsert { key } = &pipeline.mode {
-        let declared = |name: &&String| pipeline.columns.iter().any(|c| c.name == **name);
-        if let Some(missing) = key.iter().find(|name| !declared(name)) {
-            return Err(refuse(format!("key column {missing} is not declared")));
-        }
-        let key = key.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ");
-        parts.push(format!("PRIMARY KEY ({key})"));
+        let key: Vec<String> = key.iter().map(|name| quote(name)).collect();
+        parts.push(format!("PRIMARY KEY ({})", key.join(", ")));
     }
     let table = quote(&pipeline.table.name);
     Ok(format!("-- ledger::create_table\nCREATE TABLE {table} ({})", parts.join(", ")))

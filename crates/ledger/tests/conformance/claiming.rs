@@ -1,24 +1,11 @@
 use std::time::Duration;
 
-use arrivage_ledger::Scope;
+use arrivage_ledger::{Registration, Scope};
 use arrivage_model::{ArrivalId, Checkpoint, ErrorCode, State};
 
+use super::scoping::one;
 use super::world::{LEASE, found};
 use super::{Database, World};
-
-fn one(id: ArrivalId) -> Scope {
-    Scope::One {
-        id,
-        taking_over: false,
-    }
-}
-
-fn taking_over(id: ArrivalId) -> Scope {
-    Scope::One {
-        id,
-        taking_over: true,
-    }
-}
 
 pub(crate) async fn nothing_is_claimed_when_nothing_waits<D: Database>() {
     let world = World::<D>::new().await;
@@ -85,6 +72,32 @@ pub(crate) async fn expired_arrivals_come_first_then_the_due_ones_oldest_first<D
     }
 }
 
+pub(crate) async fn the_oldest_of_all_pipelines_comes_first<D: Database>() {
+    let world = World::<D>::new().await;
+    let both = ["orders".to_owned(), "other".to_owned()];
+    let mut expect = Vec::new();
+    for (pipeline, due) in [
+        ("other", -40),
+        ("orders", -20),
+        ("other", -10),
+        ("orders", -30),
+    ] {
+        let registration = Registration {
+            pipeline: pipeline.to_owned(),
+            ..found(&due.to_string())
+        };
+        let id = world.notify(registration).await.id();
+        world.set(id, &format!("due_at = {}", D::moment(due))).await;
+        expect.push((due, id));
+    }
+    expect.sort();
+    for (_, expect) in expect {
+        let claim = world.ledger.claim(&both, &Scope::Any, "owner", LEASE).await;
+        let claim = claim.expect("is answered").expect("claimable");
+        assert_eq!(claim.arrival.id, expect);
+    }
+}
+
 pub(crate) async fn what_is_due_later_is_not_claimed<D: Database>() {
     let world = World::<D>::new().await;
     let id = world.register("a").await;
@@ -104,124 +117,11 @@ pub(crate) async fn what_is_due_later_is_not_claimed<D: Database>() {
     assert_eq!(world.claim("owner").await.arrival.id, id);
 }
 
-pub(crate) async fn only_named_arrivals_are_claimed_among_some<D: Database>() {
-    let world = World::<D>::new().await;
-    let ids = [
-        world.register("a").await,
-        world.register("b").await,
-        world.register("c").await,
-    ];
-    let among = |ids: &[ArrivalId]| Scope::Among(ids.to_vec());
-    assert!(world.try_claim("owner", among(&[])).await.is_none());
-    assert!(
-        world
-            .try_claim("owner", among(&[ArrivalId(4711)]))
-            .await
-            .is_none()
-    );
-    let first = world
-        .try_claim("owner", among(&[ids[2], ids[1]]))
-        .await
-        .expect("claimable");
-    assert_eq!(first.arrival.id, ids[1], "the oldest of them");
-    world.expire(ids[1]).await;
-    let second = world
-        .try_claim("owner", among(&[ids[1], ids[2]]))
-        .await
-        .expect("claimable");
-    assert_eq!(second.arrival.id, ids[1], "an expired one comes first");
-    let third = world
-        .try_claim("owner", among(&ids[1..]))
-        .await
-        .expect("claimable");
-    assert_eq!(third.arrival.id, ids[2]);
-    assert!(world.try_claim("owner", among(&ids[1..])).await.is_none());
-}
-
-pub(crate) async fn a_named_arrival_is_claimed_before_it_is_due<D: Database>() {
-    let world = World::<D>::new().await;
-    world.register("older").await;
-    let id = world.register("a").await;
-    let claim = world.try_claim("owner", one(id)).await.expect("claimable");
-    world
-        .ledger
-        .give_back(&claim.lease, LEASE, None)
-        .await
-        .expect("gives back");
-    let claim = world
-        .try_claim("owner", one(id))
-        .await
-        .expect("claimable before it is due");
-    assert_eq!(claim.arrival.id, id);
-    assert!(
-        world.try_claim("owner", one(id)).await.is_none(),
-        "its lease stands"
-    );
-    assert!(
-        world
-            .try_claim("owner", one(ArrivalId(4711)))
-            .await
-            .is_none()
-    );
-}
-
-pub(crate) async fn an_owner_takes_back_its_own_lease_only_where_it_says_so<D: Database>() {
-    let world = World::<D>::new().await;
-    let id = world.register("a").await;
-    let claim = world.claim("job-1").await;
-    assert!(world.try_claim("job-1", one(id)).await.is_none());
-    assert!(world.try_claim("job-2", taking_over(id)).await.is_none());
-    let again = world
-        .try_claim("job-1", taking_over(id))
-        .await
-        .expect("its own");
-    assert_eq!(again.arrival.id, id);
-    assert!(again.lease.fence > claim.lease.fence);
-    assert_ne!(again.lease.id, claim.lease.id);
-}
-
-pub(crate) async fn an_owner_finds_its_last_claim_again<D: Database>() {
-    let world = World::<D>::new().await;
-    let last = async |owner: &str| {
-        let arrival = world
-            .ledger
-            .last_claim_of(owner)
-            .await
-            .expect("is answered");
-        arrival.map(|arrival| arrival.id)
-    };
-    assert_eq!(last("job-1").await, None);
-    let (a, b) = (world.register("a").await, world.register("b").await);
-    world
-        .try_claim("job-1", Scope::Owner)
-        .await
-        .expect("claimable");
-    assert_eq!(last("job-1").await, Some(a));
-    assert_eq!(last("job-2").await, None);
-    world
-        .try_claim("job-1", Scope::Owner)
-        .await
-        .expect("claimable");
-    assert_eq!(last("job-1").await, Some(b));
-    assert!(world.try_claim("job-1", Scope::Owner).await.is_none());
-    assert_eq!(
-        last("job-1").await,
-        Some(b),
-        "an empty answer changes nothing"
-    );
-    world.register("c").await;
-    world
-        .try_claim("job-1", Scope::Any)
-        .await
-        .expect("claimable");
-    assert_eq!(last("job-1").await, Some(b), "only Scope::Owner is kept");
-}
-
 pub(crate) async fn a_paused_pipeline_is_skipped_until_it_is_resumed<D: Database>() {
     let world = World::<D>::new().await;
     let id = world.register("a").await;
     world
-        .notify(arrivage_ledger::Registration {
+        .notify(Registration {
             pipeline: "other".to_owned(),
             ..found("b")
         })
@@ -320,24 +220,6 @@ pub(crate) async fn an_expired_arrival_without_attempts_left_fails_in_the_claim<
     let error = arrival.error.expect("it says how the last claim ended");
     assert!(error.contains("without progress"), "{error}");
     assert!(arrival.finished_at.is_some() && arrival.lease_until.is_none());
-}
-
-pub(crate) async fn an_owner_that_dies_at_every_start_uses_up_the_attempts<D: Database>() {
-    let world = World::<D>::new().await;
-    let poison = world.register("poison").await;
-    for _ in 0..3 {
-        world
-            .try_claim("job-1", taking_over(poison))
-            .await
-            .expect("attempts are left");
-    }
-    assert!(
-        world
-            .try_claim("job-1", taking_over(poison))
-            .await
-            .is_none()
-    );
-    assert_eq!(world.arrival(poison).await.state, State::Failed);
 }
 
 pub(crate) async fn progress_brings_the_attempts_back<D: Database>() {

@@ -3,6 +3,7 @@
 //! A test file names its database once, `conformance!(SqliteFile)`, and each case
 //! below becomes a test of its own over it.
 
+pub(crate) mod again;
 pub(crate) mod claiming;
 pub(crate) mod history;
 pub(crate) mod intake;
@@ -12,6 +13,9 @@ pub(crate) mod migrating;
 pub(crate) mod racing;
 pub(crate) mod refusing;
 pub(crate) mod replaying;
+pub(crate) mod rewinding;
+pub(crate) mod rows;
+pub(crate) mod scoping;
 pub(crate) mod targets;
 pub(crate) mod world;
 
@@ -57,28 +61,33 @@ macro_rules! conformance {
                 an_identity_stands_once_however_it_is_found
                 a_batch_may_name_an_object_twice
                 a_later_notification_fills_in_the_version
+                keys_are_kept_byte_for_byte
+                of_unreadable_notifications_and_ignored_objects_the_newest_are_kept
+            }
+            again {
                 a_new_message_queues_again_what_rests
                 a_redelivery_a_listing_and_a_person_queue_nothing_again
                 a_loaded_arrival_stays_loaded
                 a_loaded_content_that_was_followed_by_another_is_told_apart
                 what_stands_at_its_key_once_more_is_loaded_anew
-                keys_are_kept_byte_for_byte
-                of_unreadable_notifications_and_ignored_objects_the_newest_are_kept
             }
             claiming {
                 nothing_is_claimed_when_nothing_waits
                 a_claim_raises_the_fence_and_counts_an_attempt
                 expired_arrivals_come_first_then_the_due_ones_oldest_first
+                the_oldest_of_all_pipelines_comes_first
                 what_is_due_later_is_not_claimed
+                a_paused_pipeline_is_skipped_until_it_is_resumed
+                an_expired_lease_goes_to_another_with_a_higher_fence
+                an_expired_arrival_without_attempts_left_fails_in_the_claim
+                progress_brings_the_attempts_back
+            }
+            scoping {
                 only_named_arrivals_are_claimed_among_some
                 a_named_arrival_is_claimed_before_it_is_due
                 an_owner_takes_back_its_own_lease_only_where_it_says_so
                 an_owner_finds_its_last_claim_again
-                a_paused_pipeline_is_skipped_until_it_is_resumed
-                an_expired_lease_goes_to_another_with_a_higher_fence
-                an_expired_arrival_without_attempts_left_fails_in_the_claim
                 an_owner_that_dies_at_every_start_uses_up_the_attempts
-                progress_brings_the_attempts_back
             }
             racing {
                 fifty_claimers_of_one_arrival_have_one_winner
@@ -94,12 +103,15 @@ macro_rules! conformance {
                 what_is_given_back_with_a_delay_keeps_its_reason
                 a_failing_arrival_is_retried_until_its_attempts_are_used_up
                 a_failed_arrival_rests_with_its_reason_and_its_rows
+                no_stale_lease_moves_anything
+                what_is_loaded_stays_loaded_whatever_its_lease_says_next
+                reaping_without_expired_leases_ends_nothing
+            }
+            rewinding {
                 a_superseded_arrival_leaves_no_rows_where_the_table_tells_them
                 a_superseded_arrival_keeps_its_rows_where_the_table_cannot_tell_them
                 a_restart_removes_rows_and_rejects_and_raises_the_fence
                 the_standing_tells_fenced_committed_and_behind_apart
-                no_stale_lease_moves_anything
-                reaping_without_expired_leases_ends_nothing
             }
             loading {
                 a_chunk_commits_rows_rejects_and_checkpoint_together
@@ -108,6 +120,8 @@ macro_rules! conformance {
                 a_stale_fence_is_refused_and_leaves_no_row
                 a_lease_with_the_right_fence_and_another_id_is_refused
                 a_checkpoint_that_is_elsewhere_refuses_the_chunk
+            }
+            rows {
                 only_the_rows_of_the_range_are_loaded
                 ten_thousand_rows_arrive_in_one_chunk
                 the_last_record_of_a_key_wins

@@ -7,7 +7,11 @@ use arrivage_model::{
 use super::{Database, World};
 
 /// A pipeline that declares columns by name, type and whether they are required.
-pub(crate) fn pipeline(table: &str, mode: Mode, columns: &[(&str, Option<ColumnType>, bool)]) -> Pipeline {
+pub(crate) fn pipeline(
+    table: &str,
+    mode: Mode,
+    columns: &[(&str, Option<ColumnType>, bool)],
+) -> Pipeline {
     let column = |&(name, kind, required): &(&str, Option<ColumnType>, bool)| Column {
         name: name.to_owned(),
         kind,

@@ -2,12 +2,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arrivage_ledger::{
-    Advance, Claim, Declared, Destination, FoundBy, LedgerError, LoadColumn, Registered,
+    Advance, Claim, Declared, Destination, FoundBy, LedgerError, Registered,
     Registration, Scope, SharedLedger,
 };
 use arrivage_model::{
     Arrival, ArrivalId, Checkpoint, ColumnType, ETag, Failure, Lease, Location, Mode, Object,
-    Place, ReasonCode, Reject, Rows,
+    Place, ReasonCode, Reject, RowColumn, Rows,
 };
 
 use super::Database;
@@ -120,7 +120,12 @@ impl<D: Database> World<D> {
     }
 
     /// Claims the arrival and loads all of it in one chunk.
-    pub(crate) async fn load_whole(&self, id: ArrivalId, destination: &Destination, numbers: &[i64]) {
+    pub(crate) async fn load_whole(
+        &self,
+        id: ArrivalId,
+        destination: &Destination,
+        numbers: &[i64],
+    ) {
         let scope = Scope::One {
             id,
             taking_over: false,
@@ -178,8 +183,8 @@ pub(crate) fn object(key: &str, etag: &str) -> Object {
     }
 }
 
-pub(crate) fn column(name: &str, kind: ColumnType) -> LoadColumn {
-    LoadColumn {
+pub(crate) fn column(name: &str, kind: ColumnType) -> RowColumn {
+    RowColumn {
         name: name.to_owned(),
         kind,
     }

@@ -45,7 +45,9 @@ impl Chunk {
         let places = self.rows.places();
         let place = places[row];
         let start: usize = places[..row].iter().map(|place| place.length).sum();
-        let raw = &self.raw[start..start + place.length];
+        let record = &self.raw[start..start + place.length];
+        let record = record.strip_suffix(b"\n").unwrap_or(record);
+        let record = record.strip_suffix(b"\r").unwrap_or(record);
         Reject {
             record: place.record,
             line: place.line,
@@ -53,7 +55,7 @@ impl Chunk {
             column,
             code,
             reason,
-            raw: Reject::keep(raw.trim_ascii_end()),
+            raw: Reject::keep(record),
         }
     }
 

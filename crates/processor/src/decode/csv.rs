@@ -2,7 +2,7 @@ use arrivage_model::{Csv, Ragged, ReasonCode, Rows};
 
 use super::cut::{CsvCutter, Cut, Field, Quoting};
 use super::fault::Fault;
-use super::header::{self, refused};
+use super::header::{self, Header, refused};
 use super::layout::{Cell, Content, Layout, write_null};
 use super::plan::{Plan, Source};
 use super::state::HeaderState;
@@ -20,8 +20,15 @@ pub(super) struct CsvReader {
     /// What was made of the header, where there is one.
     header: Option<HeaderState>,
     ignored: Vec<String>,
+    nulls: NullWords,
     /// The text of a field in which escapes were resolved.
     resolved: Vec<u8>,
+}
+
+/// Unquoted words that mean NULL.
+struct NullWords {
+    empty: bool,
+    others: Vec<Vec<u8>>,
 }
 
 struct Body {
@@ -52,6 +59,7 @@ impl CsvReader {
             body: None,
             header: None,
             ignored: Vec::new(),
+            nulls: NullWords::new(dialect),
             resolved: Vec::new(),
         };
         if !dialect.header {
@@ -93,14 +101,14 @@ impl CsvReader {
         check_text(content, offset).map_err(|(_, fault)| {
             refused(format!("the header cannot be read: {}", fault.reason))
         })?;
-        let mut names = Vec::new();
+        let mut header = Header::new(plan);
         for field in self.cutter.fields() {
             let name = text(&self.dialect, content, field, &mut self.resolved);
-            names.push(String::from_utf8_lossy(name).into_owned());
+            header.add(&String::from_utf8_lossy(name));
         }
-        let header = header::bind(plan, &names)?;
-        self.ignored = header::ignored(&names, &header);
-        self.begin_with_header(plan, header)
+        let state = header.bind()?;
+        self.ignored = header.ignored(&state);
+        self.begin_with_header(plan, state)
     }
 
     fn begin_with_header(&mut self, plan: &Plan, header: HeaderState) -> Result<(), DecodeError> {
@@ -147,6 +155,7 @@ impl CsvReader {
         check_width(*width, self.cutter.count(), self.dialect.ragged)
             .map_err(|fault| (None, fault))?;
         let dialect = &self.dialect;
+        let nulls = &self.nulls;
         let resolved = &mut self.resolved;
         layout
             .write(plan, rows, |column, field, rows| {
@@ -154,7 +163,7 @@ impl CsvReader {
                     return write_null(column, rows);
                 };
                 let text = text(dialect, content, field, resolved);
-                if field.quoting == Quoting::None && is_null(dialect, text) {
+                if field.quoting == Quoting::None && nulls.contain(text) {
                     return write_null(column, rows);
                 }
                 match &column.writer {
@@ -193,6 +202,7 @@ fn by_position(plan: &Plan, captured: &[Option<Vec<u8>>]) -> Body {
 }
 
 /// The text of a field, without quotes, escapes and trimmed blanks.
+#[inline]
 fn text<'a>(
     dialect: &Csv,
     content: &'a [u8],
@@ -238,8 +248,22 @@ fn resolve(dialect: &Csv, text: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-fn is_null(dialect: &Csv, text: &[u8]) -> bool {
-    dialect.null.iter().any(|word| word.as_bytes() == text)
+impl NullWords {
+    fn new(dialect: &Csv) -> Self {
+        let words = dialect.null.iter().map(|word| word.as_bytes().to_vec());
+        let (empty, others) = words.partition::<Vec<_>, _>(Vec::is_empty);
+        Self {
+            empty: !empty.is_empty(),
+            others,
+        }
+    }
+
+    fn contain(&self, text: &[u8]) -> bool {
+        if text.is_empty() {
+            return self.empty;
+        }
+        !self.others.is_empty() && self.others.iter().any(|word| word == text)
+    }
 }
 
 fn check_width(width: Width, count: usize, ragged: Ragged) -> Result<(), Fault> {

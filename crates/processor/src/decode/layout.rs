@@ -121,7 +121,7 @@ fn from_key(column: &PlannedColumn, captures: &Captures) -> Result<Option<Vec<u8
             }
             match writer.write(text.as_bytes(), &mut value) {
                 Ok(()) => Ok(Some(value)),
-                Err(fault) => Err(refused(fault.reason)),
+                Err(fault) => Err(refused(fault.into_reason())),
             }
         }
         (None, Some(default)) => Ok(Some(default.clone())),

@@ -47,9 +47,10 @@ impl Making {
     pub(super) fn complete(&mut self, place: Place, record: &[u8]) {
         self.rows.complete(place);
         self.raw.extend_from_slice(record);
+        let cells = self.rows.cells(self.rows.len() - 1);
+        let text: usize = cells.flatten().map(<[u8]>::len).sum();
         self.weight += size_of::<Place>() + size_of::<u32>() * self.columns.len();
-        // Its source, and its values, which are about as long.
-        self.weight += 2 * record.len();
+        self.weight += text + record.len();
     }
 
     pub(super) fn reject(
@@ -65,7 +66,7 @@ impl Making {
             byte_offset: place.byte_offset,
             column,
             code: fault.code,
-            reason: fault.reason,
+            reason: fault.into_reason(),
             raw: Reject::keep(record),
         };
         self.weight += size_of::<Reject>() + reject.reason.len() + reject.raw.len();

@@ -93,7 +93,8 @@ enum Begin {
     Done,
 }
 
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+/// Byte-order marks: of UTF-8, which is read, and of UTF-16 either way round.
+const MARKS: [&[u8]; 3] = [b"\xEF\xBB\xBF", b"\xFF\xFE", b"\xFE\xFF"];
 
 impl Decoder {
     /// Begins, or goes on where a checkpoint of the same content ends: then the
@@ -145,7 +146,7 @@ impl Decoder {
         if self.done {
             return Ok(None);
         }
-        while self.pass_over() {
+        while self.pass_over()? {
             if self.making.is_full(self.target) {
                 return Ok(Some(self.seal()));
             }
@@ -184,17 +185,20 @@ impl Decoder {
 
     /// Passes over what stands before the first record, and the rest of a line
     /// that is skipped; false: more bytes are needed.
-    fn pass_over(&mut self) -> bool {
+    fn pass_over(&mut self) -> Result<bool, DecodeError> {
         if let Begin::Mark = self.begin {
             let rest = self.input.rest();
-            let undecided = rest.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(rest);
-            if undecided && !self.input.ended() {
-                return false;
+            let undecided = |mark: &[u8]| rest.len() < mark.len() && mark.starts_with(rest);
+            if MARKS.into_iter().any(undecided) && !self.input.ended() {
+                return Ok(false);
             }
-            if rest.starts_with(BYTE_ORDER_MARK) {
+            if let Some(other) = MARKS[1..].iter().find(|mark| rest.starts_with(mark)) {
+                return Err(not_utf_8(other));
+            }
+            if rest.starts_with(MARKS[0]) {
                 self.input.advance(Extent {
-                    content: BYTE_ORDER_MARK.len(),
-                    length: BYTE_ORDER_MARK.len(),
+                    content: MARKS[0].len(),
+                    length: MARKS[0].len(),
                     lines: 0,
                 });
             }
@@ -202,15 +206,15 @@ impl Decoder {
         }
         while let Begin::Lines(left @ 1..) = self.begin {
             if !self.input.skip_line() {
-                return false;
+                return Ok(false);
             }
             self.begin = Begin::Lines(left - 1);
         }
         if self.skipping && !self.input.skip_line() {
-            return false;
+            return Ok(false);
         }
         self.skipping = false;
-        true
+        Ok(true)
     }
 
     /// Makes the record at the front a row, a reject or the header; false: it
@@ -275,6 +279,13 @@ impl Decoder {
         };
         let next = Making::new(self.input.offset(), self.reader.columns());
         std::mem::replace(&mut self.making, next).into_chunk(end)
+    }
+}
+
+fn not_utf_8(mark: &[u8]) -> DecodeError {
+    DecodeError {
+        code: ErrorCode::Unsupported,
+        message: format!("it begins with {mark:02x?}, as UTF-16 does, and only UTF-8 is read"),
     }
 }
 

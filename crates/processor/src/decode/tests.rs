@@ -4,6 +4,7 @@ mod json;
 mod pieces;
 mod places;
 mod reference;
+mod state;
 
 use std::sync::Arc;
 
@@ -173,7 +174,10 @@ impl Case {
     /// Rows and rejects in the order of their records, as lines of text.
     pub(super) fn read(&self, input: &[u8]) -> Result<Vec<String>, DecodeError> {
         let chunks = self.chunks(input, &[], &Checkpoint::default(), LARGE)?;
-        Ok(records(&chunks).into_iter().map(|record| record.what).collect())
+        Ok(records(&chunks)
+            .into_iter()
+            .map(|record| record.what)
+            .collect())
     }
 
     /// Each line of `expect` is a row, `7|abc|∅`, or a reject,
@@ -186,9 +190,15 @@ impl Case {
     }
 
     pub(super) fn check_refused(&self, input: impl AsRef<[u8]>, expect: &[&str]) {
-        let error = self.read(input.as_ref()).expect_err("a file that cannot be read");
+        let error = self
+            .read(input.as_ref())
+            .expect_err("a file that cannot be read");
         for part in expect {
-            assert!(error.message.contains(part), "{part:?} in {:?}", error.message);
+            assert!(
+                error.message.contains(part),
+                "{part:?} in {:?}",
+                error.message
+            );
         }
     }
 }
@@ -216,7 +226,9 @@ pub(super) fn records(chunks: &[Chunk]) -> Vec<Record> {
     let mut records = Vec::new();
     for chunk in chunks {
         let cell = |cell: Option<&[u8]>| {
-            cell.map_or("∅".to_owned(), |text| String::from_utf8_lossy(text).into_owned())
+            cell.map_or("∅".to_owned(), |text| {
+                String::from_utf8_lossy(text).into_owned()
+            })
         };
         for row in 0..chunk.rows.len() {
             let cells: Vec<_> = chunk.rows.cells(row).map(cell).collect();
@@ -227,13 +239,20 @@ pub(super) fn records(chunks: &[Chunk]) -> Vec<Record> {
                 line: place.line,
                 byte_offset: place.byte_offset,
                 raw: place.raw,
-                columns: chunk.columns.iter().map(|column| column.name.clone()).collect(),
+                columns: chunk
+                    .columns
+                    .iter()
+                    .map(|column| column.name.clone())
+                    .collect(),
                 what: cells.join("|"),
                 reason: String::new(),
             });
         }
         for reject in &chunk.rejects {
-            let column = reject.column.as_deref().map_or(String::new(), |name| format!(" {name}"));
+            let column = reject
+                .column
+                .as_deref()
+                .map_or(String::new(), |name| format!(" {name}"));
             records.push(Record {
                 record: reject.record,
                 line: reject.line,

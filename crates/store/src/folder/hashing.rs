@@ -1,6 +1,6 @@
 use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use arrivage_model::{ETag, Location};
 use blake3::{Hash, Hasher};
@@ -21,17 +21,17 @@ const STRIDE: usize = 16 * 1024 * 1024;
 /// Nobody waits for the answer any more.
 pub(super) struct Stopped;
 
-/// The names of the contents that were looked at lately.
+/// The names of the contents that were looked at lately, by whichever store of
+/// this process: a stamp means the same to all of them, and who registers a
+/// file and who loads it need not both read it for its name.
+static TAGS: LazyLock<Arc<Tags>> = LazyLock::new(|| {
+    Arc::new(Tags {
+        known: Mutex::new(LruCache::new(REMEMBERED)),
+    })
+});
+
 pub(super) struct Tags {
     known: Mutex<LruCache<Stamp, Hash>>,
-}
-
-impl Default for Tags {
-    fn default() -> Self {
-        Self {
-            known: Mutex::new(LruCache::new(REMEMBERED)),
-        }
-    }
 }
 
 impl std::fmt::Debug for Tags {
@@ -41,6 +41,10 @@ impl std::fmt::Debug for Tags {
 }
 
 impl Tags {
+    pub(super) fn shared() -> Arc<Self> {
+        Arc::clone(&TAGS)
+    }
+
     /// The name of a content that was looked at before.
     pub(super) fn known(&self, stamp: &Stamp) -> Option<ETag> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

@@ -50,3 +50,26 @@ impl Stamp {
             .map_or(true, |age| age > TICK)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_stamp_of_some_age_is_trusted() {
+        let check = |age: i64, expect: bool| {
+            let now = Utc::now() - chrono::TimeDelta::milliseconds(age);
+            let stamp = Stamp {
+                size: 0,
+                device: 0,
+                inode: 0,
+                modified: (0, 0),
+                changed: (now.timestamp(), now.timestamp_subsec_nanos()),
+            };
+            assert_eq!(stamp.is_settled(), expect, "{age} ms old");
+        };
+        check(0, false);
+        check(200, true);
+        check(-60_000, true);
+    }
+}

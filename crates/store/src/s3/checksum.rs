@@ -37,7 +37,7 @@ impl Checksum {
     }
 
     /// Whether the bytes that came are those that the store took in.
-    pub(super) fn is_met(self) -> bool {
+    pub(super) fn agrees(self) -> bool {
         self.running.header_value() == self.stated
     }
 }

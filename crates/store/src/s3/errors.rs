@@ -41,7 +41,11 @@ impl Failed {
                 error.message().unwrap_or("no reason given"),
             ),
             (None, Some(answer)) if answered => {
-                format!("{operation}: {}", answer.status().as_u16())
+                format!(
+                    "{operation}: {}, {}",
+                    answer.status().as_u16(),
+                    chain(&error)
+                )
             }
             _ => format!("{operation}: {}", chain(&error)),
         };
@@ -72,7 +76,9 @@ impl Failed {
             return error;
         }
         match status {
-            301..=308 => self.elsewhere(location),
+            // An answer that is none of an object store's.
+            ..=299 => StoreError::Unavailable(self.source()),
+            300..=308 => self.elsewhere(location),
             404 => StoreError::Gone(location.clone()),
             405 if self.deleted => StoreError::Gone(location.clone()),
             409 | 429 => self.busy(),

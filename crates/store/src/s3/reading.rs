@@ -229,7 +229,7 @@ impl Blocks {
         };
         let Some(block) = self.pace.keep(next).await else {
             let checksum = self.checksum.take()?;
-            return (!checksum.is_met()).then(|| Err(StoreError::Corrupted(self.location.clone())));
+            return (!checksum.agrees()).then(|| Err(StoreError::Corrupted(self.location.clone())));
         };
         if let (Ok(block), Some(checksum)) = (&block, &mut self.checksum) {
             checksum.update(block);

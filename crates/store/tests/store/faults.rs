@@ -1,6 +1,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use arrivage_model::Object;
@@ -221,6 +221,29 @@ async fn what_lasts_has_a_name() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_body_that_says_it_is_another_one_is_not_begun() -> Result<()> {
+    let (place, object) = place().await?;
+    for wrong in [
+        "bytes 1-40/100",
+        "bytes 0-38/100",
+        "bytes 0-39/101",
+        "bytes 0-39/39",
+        "bytes 0-39",
+    ] {
+        place.server.next(Fault::ContentRange(wrong.to_owned()));
+        let outcome = place.store.read(&object, 0..PART).await;
+        let contradiction = matches!(outcome, Err(StoreError::Contradiction { .. }));
+        assert!(contradiction, "{wrong}: {outcome:?}");
+    }
+    for fine in ["bytes 0-39/100", "bytes 0-39/*"] {
+        place.server.next(Fault::ContentRange(fine.to_owned()));
+        let body = place.store.read(&object, 0..PART).await?;
+        assert_eq!((body.range, body.total), (0..PART, 100), "{fine}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_head_without_a_reason_is_explained_by_a_get() -> Result<()> {
     let table = [
         (404, "NoSuchKey", "gone"),
@@ -328,41 +351,6 @@ async fn a_body_that_trickles_is_given_up_and_read_on() -> Result<()> {
     let (came, error) = read_all(place.store(), object, Persistence::default()).await;
     assert!(error.is_none(), "{error:?}");
     assert!(came == bytes);
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_body_that_rests_because_nobody_asks_is_no_error() -> Result<()> {
-    let server = S3Server::start().await?;
-    server.create_bucket(BUCKET);
-    let stall = Duration::from_millis(300);
-    let place = Server::over(
-        server,
-        Patience {
-            stall,
-            ..Patience::default()
-        },
-    );
-    // More than the sockets between us can hold.
-    let bytes = content(32 << 20);
-    place.put("a", &bytes).await?;
-    let object = place.store.head(&place.location("a"), None).await?;
-    let mut body = place.store.read(&object, 0..bytes.len() as u64).await?;
-    let mut came = 0;
-    let mut rests = 0;
-    while let Some(block) = futures::StreamExt::next(&mut body.chunks).await {
-        came += block?.len();
-        if came > 1 << 20 && rests < 2 {
-            rests += 1;
-            let begun = Instant::now();
-            arrivage_testkit::eventually(stall * 100, "a long rest", async || {
-                (begun.elapsed() > stall * 2).then_some(())
-            })
-            .await;
-        }
-    }
-    assert_eq!(came, bytes.len());
-    assert_eq!(rests, 2);
     Ok(())
 }
 

@@ -167,6 +167,30 @@ async fn a_length_that_is_not_that_of_the_body_is_noticed() -> Result<()> {
 }
 
 #[tokio::test]
+async fn listed_keys_are_decoded_if_the_server_encoded_them() -> Result<()> {
+    let list = async |encoding: &str| {
+        let body = format!(
+            "<ListBucketResult>{encoding}<IsTruncated>false</IsTruncated>\
+             <Contents><Key>a+b%2Bc%20d%0Ae&amp;</Key><ETag>&quot;t&quot;</ETag></Contents>\
+             </ListBucketResult>"
+        );
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let endpoint = server(vec![answer]).await?;
+        let store = S3Store::new(settings(&endpoint, "id", "secret", Patience::default()));
+        let page = store.list("drop", "", None).await?;
+        assert_eq!(page.objects[0].etag.as_str(), "t");
+        anyhow::Ok(page.objects[0].location.key.clone())
+    };
+    let encoded = list("<EncodingType>url</EncodingType>").await?;
+    assert_eq!(encoded, "a b+c d\ne&");
+    assert_eq!(list("").await?, "a+b%2Bc%20d%0Ae&");
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_is_no_answer_of_an_object_store_is_no_object() -> Result<()> {
     let html = "Content-Type: text/html\r\nContent-Length: 8\r\n";
     whole(
@@ -180,5 +204,17 @@ async fn what_is_no_answer_of_an_object_store_is_no_object() -> Result<()> {
     whole("HTTP/1.1 502 Bad Gateway\r\n", "", "", Err("busy")).await?;
     whole("SSH-2.0-OpenSSH_9.2\r\n", "", "", Err("unavailable")).await?;
     let half = "Content-Length: 4\r\n";
-    check(4, &[[PARTIAL, half, "1234"]], Err("contradiction")).await
+    check(4, &[[PARTIAL, half, "1234"]], Err("contradiction")).await?;
+
+    for body in ["<html/>.", "        ", "<ListBuc"] {
+        let answer = format!("HTTP/1.1 200 OK\r\nConnection: close\r\n{EIGHT}\r\n{body}");
+        let endpoint = server(vec![answer]).await?;
+        let store = S3Store::new(settings(&endpoint, "id", "secret", Patience::default()));
+        let page = store.list("drop", "", None).await;
+        assert!(
+            matches!(page, Err(StoreError::Unavailable(_))),
+            "{body}: {page:?}"
+        );
+    }
+    Ok(())
 }

@@ -1,8 +1,9 @@
+use std::time::Duration;
+
 use anyhow::Result;
 use arrivage_model::{ETag, Object, VersionId};
 use arrivage_store::{Persistence, Policy, Store, StoreError};
-use arrivage_testkit::Stored;
-use std::time::Duration;
+use arrivage_testkit::{Fault, Stored};
 
 use crate::places::{BUCKET, Place, Server, drain, read_all};
 
@@ -115,5 +116,25 @@ async fn a_delete_marker_is_gone() -> Result<()> {
     };
     let outcome = place.store.read(&pinned, 0..3).await;
     assert!(matches!(outcome, Err(StoreError::Gone(_))), "{outcome:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_version_that_the_store_cannot_read_is_gone() -> Result<()> {
+    let place = Server::versioned().await?;
+    let object = object(&place, &place.server.put(BUCKET, "a", "old"), 3);
+    place
+        .server
+        .on(|_| Some(Fault::error(400, "InvalidArgument")));
+    let version = object.version_id.as_ref();
+    let outcome = place.store.head(&object.location, version).await;
+    assert!(matches!(outcome, Err(StoreError::Gone(_))), "{outcome:?}");
+    let outcome = place.store.read(&object, 0..3).await;
+    assert!(matches!(outcome, Err(StoreError::Gone(_))), "{outcome:?}");
+    let outcome = place.store.head(&object.location, None).await;
+    assert!(
+        matches!(outcome, Err(StoreError::Denied { .. })),
+        "{outcome:?}"
+    );
     Ok(())
 }

@@ -17,7 +17,7 @@ pub(super) struct Sightings {
     look: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Sighting {
     stamp: Stamp,
     /// When it was first seen as it is; by our own clock, for that of a share may
@@ -70,13 +70,7 @@ impl Sightings {
         };
         let sighting = self.files.entry(self.hasher.hash_one(key)).or_insert(fresh);
         if sighting.stamp != stamp {
-            *sighting = Sighting {
-                stamp,
-                since: now,
-                recorded: false,
-                complained: false,
-                look: self.look,
-            };
+            *sighting = fresh;
         }
         sighting.look = self.look;
         let settled = sighting.since + self.settle;

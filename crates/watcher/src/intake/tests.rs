@@ -1,7 +1,6 @@
 use std::fs;
 
 use anyhow::Result;
-use arrivage_ledger::Ledger;
 use arrivage_model::{ETag, State, StoreKind};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tempfile::TempDir;
@@ -152,6 +151,32 @@ async fn each_thing_found_gets_its_own_answer() -> Result<()> {
     assert_eq!(*marker, Taken::Ignored, "no pipeline takes it");
     assert_eq!(bench.books.keys().await, ["a.csv", "c.jsonl"]);
     assert_eq!(bench.books.ignored().await.len(), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn watchers_that_find_the_same_register_it_once() -> Result<()> {
+    let bench = bench(Mode::Append).await?;
+    for nth in 0..40 {
+        bench.write(&format!("{nth}.csv"), "1")?;
+    }
+    let take = async |watcher: usize| {
+        let by = match watcher {
+            0 => FoundBy::Listing,
+            _ => FoundBy::Message(format!("m{watcher}")),
+        };
+        // Each finds them in another order.
+        let found = |nth: usize| Found {
+            by: by.clone(),
+            ..found(&format!("{}.csv", (nth * 7 + watcher * 13) % 40), "")
+        };
+        let all: Vec<Found> = (0..40).map(found).collect();
+        bench.intake.take(&all).await
+    };
+    let taken = futures::future::try_join_all((0..6).map(take)).await?;
+    let is_new = |taken: &&Taken| matches!(taken, Taken::Registered(Registered::New(_)));
+    assert_eq!(taken.iter().flatten().filter(is_new).count(), 40);
+    assert_eq!(bench.books.keys().await.len(), 40);
     Ok(())
 }
 

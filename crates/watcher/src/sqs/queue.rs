@@ -2,6 +2,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use arrivage_store::{AccessKey, AwsSettings, Source, aws_config};
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message};
@@ -59,14 +60,19 @@ impl Queue {
             source: None,
         })?;
         let region = source.region.clone().or_else(|| region_of(url.host_str()?));
+        let endpoint = endpoint(source, &url);
         let settings = AwsSettings {
-            endpoint: Some(endpoint(source, &url)),
+            endpoint: Some(endpoint.clone()),
             region,
             access_key,
             ..AwsSettings::default()
         };
+        // Said again, or the environment would outdo what the source names.
+        let config = aws_sdk_sqs::config::Builder::from(&aws_config(&settings).await)
+            .endpoint_url(endpoint)
+            .build();
         Ok(Self {
-            client: Client::new(&aws_config(&settings).await),
+            client: Client::from_conf(config),
             url: source.queue_url.clone(),
         })
     }
@@ -131,9 +137,15 @@ impl Queue {
     fn explain<E, R>(&self, operation: &str, error: &SdkError<E, R>) -> QueueError
     where
         E: ProvideErrorMetadata + Error + 'static,
-        R: std::fmt::Debug,
+        R: std::fmt::Debug + 'static,
     {
         let url = &self.url;
+        if has_no_credentials(error) {
+            return QueueError::Misconfigured {
+                what: format!("there are no credentials for the queue {url}"),
+                source: Some(format!("{operation}: {}", chain(error)).into()),
+            };
+        }
         let code = error.code().unwrap_or_default();
         let what = match code.rsplit(['.', '#']).next().unwrap_or_default() {
             "QueueDoesNotExist" | "NonExistentQueue" => format!(
@@ -164,6 +176,22 @@ impl Queue {
             source: Some(format!("{operation}: {code}: {said}").into()),
         }
     }
+}
+
+/// Whether nobody gave us credentials, rather than that somebody did not answer.
+fn has_no_credentials(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<CredentialsError>() {
+            return matches!(
+                error,
+                CredentialsError::CredentialsNotLoaded(_)
+                    | CredentialsError::InvalidConfiguration(_)
+            );
+        }
+        next = error.source();
+    }
+    false
 }
 
 fn delivery(message: Message) -> Option<Delivery> {

@@ -1,7 +1,6 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use arrivage_ledger::Registered;
 use arrivage_model::{Mode, Router};
 use arrivage_store::{AwsSettings, aws_config};
 use arrivage_testkit::{Ministack, Place, Postgres, eventually, unique_name};
@@ -142,24 +141,28 @@ impl Bench {
         )
     }
 
-    #[track_caller]
-    fn until_empty(&self) -> impl Future<Output = ()> {
-        self.until(0, 0)
+    async fn until_empty(&self) {
+        self.until(0, 0).await;
     }
 
-    #[track_caller]
-    fn until(&self, visible: usize, taken: usize) -> impl Future<Output = ()> {
+    async fn until(&self, visible: usize, taken: usize) {
         let what = format!("{visible} messages in the queue and {taken} taken");
-        let place = std::panic::Location::caller();
-        async move {
-            let looking = eventually(PATIENCE, &what, async || {
-                let found = self.messages(&self.place.queue_url).await;
-                (found == (visible, taken)).then_some(())
-            });
-            tokio::time::timeout(PATIENCE, looking)
-                .await
-                .unwrap_or_else(|_| panic!("{place}: waited in vain for {what}"));
-        }
+        eventually(PATIENCE, &what, async || {
+            let found = self.messages(&self.place.queue_url).await;
+            (found == (visible, taken)).then_some(())
+        })
+        .await;
+    }
+
+    /// Empties the queue: S3's test event may be in the way.
+    async fn purge(&self) -> Result<()> {
+        self.client
+            .purge_queue()
+            .queue_url(&self.place.queue_url)
+            .send()
+            .await?;
+        self.until_empty().await;
+        Ok(())
     }
 
     async fn set(&self, name: QueueAttributeName, value: &str) -> Result<()> {
@@ -196,8 +199,11 @@ async fn an_uploaded_object_becomes_an_arrival_and_its_message_leaves() -> Resul
         Some(bench.books.keys().await).filter(|keys| !keys.is_empty())
     });
     assert_eq!(keys.await, ["in/a b+c é%.csv"]);
+    eventually(PATIENCE, "the ignored object", async || {
+        (bench.books.ignored().await == ["in/readme.txt"]).then_some(())
+    })
+    .await;
     bench.until_empty().await;
-    assert_eq!(bench.books.ignored().await, ["in/readme.txt"]);
     let arrivals = bench.books.arrivals().await;
     let arrival = &arrivals[0];
     assert_eq!(arrival.bucket, bench.place.bucket);
@@ -297,11 +303,8 @@ async fn of_a_half_readable_message_the_readable_records_are_registered() -> Res
 async fn poison_is_kept_and_holds_up_nothing() -> Result<()> {
     let bench = bench().await?;
     bench.send("not JSON at all").await?;
-    bench
-        .send(include_str!(
-            "../notification/fixtures/sns-subscription.json"
-        ))
-        .await?;
+    let confirmation = include_str!("../notification/fixtures/sns-subscription.json");
+    bench.send(confirmation).await?;
     bench.send(&event("a.csv", "aaaa")).await?;
     bench.send(&"x".repeat(100_000)).await?;
     let working = bench.work();
@@ -311,7 +314,11 @@ async fn poison_is_kept_and_holds_up_nothing() -> Result<()> {
         .books
         .sql("SELECT left(body, 8), octet_length(body) FROM arrivage.unreadable ORDER BY id")
         .await;
-    assert_eq!(kept, "not JSON|15\n{\"Type\":|723\nxxxxxxxx|65536");
+    let confirmation = confirmation.len();
+    assert_eq!(
+        kept,
+        format!("not JSON|15\n{{\"Type\":|{confirmation}\nxxxxxxxx|65536")
+    );
     working.end().await
 }
 
@@ -443,14 +450,7 @@ async fn while_the_ledger_is_away_nothing_is_received() -> Result<()> {
     bench
         .set(QueueAttributeName::VisibilityTimeout, "3600")
         .await?;
-    let purged = bench
-        .client
-        .purge_queue()
-        .queue_url(&bench.place.queue_url)
-        .send()
-        .await;
-    purged.context("S3's test event is in the way")?;
-    bench.until_empty().await;
+    bench.purge().await?;
     cluster.stop().await?;
 
     bench.send(&event("a.csv", "aaaa")).await?;
@@ -470,6 +470,41 @@ async fn while_the_ledger_is_away_nothing_is_received() -> Result<()> {
     assert_eq!(bench.books.keys().await, ["a.csv"]);
     assert_eq!(working.monitor.health().problem, None);
     working.end().await
+}
+
+#[tokio::test]
+async fn a_batch_that_the_ledger_refuses_is_held_and_nothing_more_is_received() -> Result<()> {
+    let bench = bench().await?;
+    bench.purge().await?;
+    bench.send(&event("a.csv", "aaaa")).await?;
+    let refuse = "ADD CONSTRAINT not_now CHECK (false) NOT VALID";
+    bench
+        .books
+        .sql(&format!("ALTER TABLE arrivage.arrival {refuse}"))
+        .await;
+
+    let mut receiver = bench.receiver(&bench.place.queue_url);
+    let (mut queue, stop) = (None, CancellationToken::new());
+    let mut turn = async || receiver.turn(&mut queue, Duration::ZERO, &stop).await;
+    for _ in 0..3 {
+        let error = turn().await.expect_err("the database refuses");
+        assert!(chain(&error).contains("not_now"), "{}", chain(&error));
+        bench.send(&event("b.csv", "bbbb")).await?;
+    }
+    assert_eq!(bench.messages(&bench.place.queue_url).await, (3, 1));
+
+    bench
+        .books
+        .sql("ALTER TABLE arrivage.arrival DROP CONSTRAINT not_now")
+        .await;
+    turn().await?;
+    assert_eq!(bench.books.keys().await, ["a.csv"]);
+    assert_eq!(bench.messages(&bench.place.queue_url).await, (3, 0));
+    while bench.messages(&bench.place.queue_url).await != (0, 0) {
+        turn().await?;
+    }
+    assert_eq!(bench.books.keys().await, ["a.csv", "b.csv"]);
+    Ok(())
 }
 
 #[tokio::test]
@@ -513,14 +548,7 @@ async fn a_queue_that_is_not_there_is_told_of_and_waited_for() -> Result<()> {
 async fn a_missing_etag_is_asked_for() -> Result<()> {
     let bench = bench().await?;
     bench.put("in/a.csv").await?;
-    let purged = bench
-        .client
-        .purge_queue()
-        .queue_url(&bench.place.queue_url)
-        .send()
-        .await;
-    purged.context("the real notifications are in the way")?;
-    bench.until_empty().await;
+    bench.purge().await?;
 
     let without_etag = |key: &str, time: Option<String>| {
         let mut event: Value = serde_json::from_str(&event(key, "")).expect("JSON");

@@ -1,6 +1,7 @@
 use arrivage_model::Csv;
-use memchr::{memchr, memchr_iter, memchr2, memchr3};
+use memchr::{memchr, memchr_iter, memchr2};
 
+use super::find::find;
 use super::line::line_end;
 use super::{Cut, Extent};
 
@@ -94,6 +95,8 @@ impl CsvCutter {
     /// Keeps only so many fields of each record from now on.
     pub(in crate::decode) fn keep(&mut self, fields: usize) {
         self.keep = fields;
+        self.fields.clear();
+        self.fields.shrink_to(fields);
     }
 
     /// The fields of the record that was cut last.
@@ -144,18 +147,9 @@ impl CsvCutter {
                 }
                 State::Begin if self.is_blank(byte) => self.at += 1,
                 State::Begin | State::Unquoted => {
-                    let rest = &window[self.at..];
-                    let Some(found) = memchr3(self.delimiter, b'\n', b'\r', rest) else {
-                        self.state = State::Unquoted;
-                        self.at = window.len();
-                        break;
-                    };
-                    self.at += found;
-                    self.end = self.at;
-                    if window[self.at] != self.delimiter {
+                    if self.unquoted(window) {
                         return self.end_of_record(bytes, ended);
                     }
-                    self.end_of_field();
                 }
                 State::Quoted => {
                     if !self.go_on_in_quotes(window) {
@@ -183,6 +177,29 @@ impl CsvCutter {
             }
         }
         self.out_of_bytes(bytes, ended)
+    }
+
+    /// Moves over unquoted fields; true: to the end of the record. Otherwise to a
+    /// field that may be quoted, or to the window's end.
+    fn unquoted(&mut self, window: &[u8]) -> bool {
+        let special = [self.delimiter, b'\n', b'\r'];
+        loop {
+            self.state = State::Unquoted;
+            let Some(found) = find(special, window, self.at) else {
+                self.at = window.len();
+                return false;
+            };
+            self.at = found;
+            self.end = found;
+            if window[found] != self.delimiter {
+                return true;
+            }
+            self.end_of_field();
+            let next = window.get(self.at).copied();
+            if next.is_none() || next == self.quote || self.trim {
+                return false;
+            }
+        }
     }
 
     /// Moves to the next quote or over the next escape; false: more bytes are
@@ -244,7 +261,7 @@ impl CsvCutter {
         self.push_field();
         let content = &bytes[..line.content];
         let blank = |byte: &u8| self.is_blank(*byte);
-        if self.count == 1 && !self.quoted && content.iter().all(blank) {
+        if self.count == 1 && content.iter().all(blank) {
             return Cut::Blank(line);
         }
         let inside = if self.quoted { line_ends(content) } else { 0 };

@@ -4,7 +4,7 @@ use super::{Cut, Extent};
 
 /// The line end that begins at or after `from`, as the extent of the line
 /// before it. Nothing: it is not there yet, which includes a CR that an LF may
-/// follow. The end of the stream ends a line too.
+/// follow. The end of the stream ends a line too, though it is none to count.
 pub(in crate::decode) fn line_end(bytes: &[u8], from: usize, ended: bool) -> Option<Extent> {
     let line = |content, length| Extent {
         content,
@@ -13,7 +13,10 @@ pub(in crate::decode) fn line_end(bytes: &[u8], from: usize, ended: bool) -> Opt
     };
     let Some(found) = memchr2(b'\n', b'\r', &bytes[from..]) else {
         let unfinished = ended && !bytes.is_empty();
-        return unfinished.then(|| line(bytes.len(), bytes.len()));
+        return unfinished.then(|| Extent {
+            lines: 0,
+            ..line(bytes.len(), bytes.len())
+        });
     };
     let content = from + found;
     if bytes[content] == b'\n' {

@@ -1,6 +1,7 @@
 //! Cutting a stream of bytes into records, whatever pieces it comes in.
 
 mod csv;
+mod find;
 mod line;
 
 pub(super) use csv::{CsvCutter, Field, Quoting};
@@ -13,7 +14,7 @@ pub(super) struct Extent {
     pub(super) content: usize,
     /// With it.
     pub(super) length: usize,
-    /// Physical lines.
+    /// Line ends, those between quotes included.
     pub(super) lines: u64,
 }
 

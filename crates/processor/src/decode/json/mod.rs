@@ -157,8 +157,7 @@ impl JsonReader {
             return Err(Fault::new(ReasonCode::NotJson, reason));
         }
         if !any {
-            let reason = "none of its members is a column of the table";
-            return Err(Fault::new(ReasonCode::Missing, reason));
+            return Err(nothing_to_take());
         }
         Ok(())
     }
@@ -195,6 +194,9 @@ impl JsonReader {
         record: &[u8],
         rows: &mut Rows,
     ) -> Result<(), (Guilty, Fault)> {
+        if self.layout.cells.is_empty() {
+            return Err((None, nothing_to_take()));
+        }
         let write = |column: &PlannedColumn, slot: usize, rows: &mut Rows| {
             let value = self.slots[slot].value.clone().map(|range| &record[range]);
             match (value, &column.writer) {
@@ -225,6 +227,11 @@ impl Slot {
             twice: false,
         };
     }
+}
+
+fn nothing_to_take() -> Fault {
+    let reason = "none of its members is a column of the table";
+    Fault::new(ReasonCode::Missing, reason)
 }
 
 /// Writes a sound JSON value, which is not null: a JSON column takes it as it

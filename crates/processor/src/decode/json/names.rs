@@ -9,9 +9,12 @@ pub(super) struct Names {
     /// Names as they are compared where none is exact.
     loose: HashMap<String, usize>,
     /// What was found before.
-    known: HashMap<Vec<u8>, (Option<usize>, Match)>,
+    known: HashMap<Vec<u8>, Found>,
     count: usize,
 }
+
+/// The slot of a name, if it has one.
+type Found = (Option<usize>, Match);
 
 /// How a name was found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,7 +26,7 @@ pub(super) enum Match {
 
 /// How many names are remembered, and how long they may be: bounds what a file
 /// of ever new names costs.
-const MAX_KNOWN: usize = 4096;
+const MAX_KNOWN: usize = 1024;
 const MAX_LENGTH: usize = 256;
 
 impl Names {
@@ -44,7 +47,7 @@ impl Names {
 
     /// The slot of a member's name: exactly, or else without blanks around it
     /// and in any case.
-    pub(super) fn find(&mut self, name: &[u8]) -> (Option<usize>, Match) {
+    pub(super) fn find(&mut self, name: &[u8]) -> Found {
         if let Some(found) = self.known.get(name) {
             return *found;
         }

@@ -54,7 +54,10 @@ fn text_after_a_closing_quote_is_a_reject_and_reading_goes_on_at_the_next_line()
     check("\"a\"x", &["!open_quote"]);
     check("\"a\"x\r\n1,2\r\n", &["!open_quote", "1|2"]);
     // The first line is rejected, not the one where that shows.
-    check("1,\"open\n2,\"closed\"\n3,\"c\"\n", &["!open_quote", "2|closed", "3|c"]);
+    check(
+        "1,\"open\n2,\"closed\"\n3,\"c\"\n",
+        &["!open_quote", "2|closed", "3|c"],
+    );
 }
 
 #[test]
@@ -67,20 +70,31 @@ fn an_open_quote_costs_one_line() {
     check("1,\"open\r\n2,x\r\n", &["!open_quote", "2|x"]);
     check("1,\"open\r2,x\r", &["!open_quote", "2|x"]);
     // Each of these lines closes the quote of the one before, and opens one.
-    check("a\",\"\na\",\"\na\",\"\n", &["!open_quote", "!open_quote", "!open_quote"]);
+    check(
+        "a\",\"\na\",\"\na\",\"\n",
+        &["!open_quote", "!open_quote", "!open_quote"],
+    );
 }
 
 #[test]
 fn a_quote_open_beyond_max_record_costs_one_line() {
     let small = || csv("a text, b text").max_record(20);
-    check_case(small(), "1,\"open\n2,x\n3,y\n4,z\n5,yy\n", &[
-        "!open_quote", "2|x", "3|y", "4|z", "5|yy",
-    ]);
-    check_case(small(), "1,\"34567890\n234567890\"\n2,x\n", &[
-        "!open_quote", "!ragged", "2|x",
-    ]);
+    check_case(
+        small(),
+        "1,\"open\n2,x\n3,y\n4,z\n5,yy\n",
+        &["!open_quote", "2|x", "3|y", "4|z", "5|yy"],
+    );
+    check_case(
+        small(),
+        "1,\"34567890\n234567890\"\n2,x\n",
+        &["!open_quote", "!ragged", "2|x"],
+    );
     // Here there is no line to go on at: the record is too long.
-    check_case(small(), "1,\"3456789012345678901234567890\"\n2,x\n", &["!record_too_long", "2|x"]);
+    check_case(
+        small(),
+        "1,\"3456789012345678901234567890\"\n2,x\n",
+        &["!record_too_long", "2|x"],
+    );
 }
 
 #[test]
@@ -95,7 +109,11 @@ fn a_record_may_be_as_long_as_max_record() {
     check_case(small(), "1,3456789\n2,x\n", &["!record_too_long", "2|x"]);
     check_case(small(), "1,3456789\r\n2,x\n", &["!record_too_long", "2|x"]);
     check_case(small(), "1,3456789\r2,x\n", &["!record_too_long", "2|x"]);
-    check_case(small(), "\"a\n\",2345678\n2,x\n", &["!record_too_long", "2|x"]);
+    check_case(
+        small(),
+        "\"a\n\",2345678\n2,x\n",
+        &["!record_too_long", "2|x"],
+    );
     check_case(small(), "\"a\"x345678\n2,x\n", &["!record_too_long", "2|x"]);
 }
 
@@ -126,7 +144,10 @@ fn other_dialects() {
     check_case(apostrophe, "'it''s',\"x\"\n", &["it's|\"x\""]);
 
     let comment = csv("a text, b text").dialect(|csv| csv.comment = Some(b'#'));
-    comment.check("# \"title\na,b\n#1,2\n1,#2\n #,2\n\"\n#\",x\n#", &["1|#2", " #|2", "\n#|x"]);
+    comment.check(
+        "# \"title\na,b\n#1,2\n1,#2\n #,2\n\"\n#\",x\n#",
+        &["1|#2", " #|2", "\n#|x"],
+    );
 
     let titles = csv("a text, b text").dialect(|csv| csv.skip_lines = 3);
     titles.check("Report \"x\n\r\nof,today\ra,b\n1,2\n", &["1|2"]);
@@ -162,9 +183,11 @@ fn null_words_count_without_quotes() {
         let words = words.iter().map(|&word| word.to_owned()).collect();
         csv("a text, b integer").dialect(|csv| csv.null = words)
     };
-    check_case(words(&["NULL", "-"]), "NULL,-\n\"NULL\",1\n-,\n", &[
-        "∅|∅", "NULL|1", "!not_a_number b",
-    ]);
+    check_case(
+        words(&["NULL", "-"]),
+        "NULL,-\n\"NULL\",1\n-,\n",
+        &["∅|∅", "NULL|1", "!not_a_number b"],
+    );
     check_case(words(&[]), ",1\n", &["|1"]);
     check("\"\",x\n", &["|x"]);
     check_case(words(&[""]), "x,\"\"\n", &["!not_a_number b"]);
@@ -182,13 +205,17 @@ fn a_broken_value_rejects_its_record_and_names_the_first_column() {
 #[test]
 fn what_is_no_text_is_a_reject() {
     let case = csv("a text, b text");
-    case.check(b"a,b\n1,\xff2\n\xc3,x\nok,\xc3\xa9\n", &[
-        "!invalid_encoding b", "!invalid_encoding a", "ok|é",
-    ]);
+    case.check(
+        b"a,b\n1,\xff2\n\xc3,x\nok,\xc3\xa9\n",
+        &["!invalid_encoding b", "!invalid_encoding a", "ok|é"],
+    );
     case.check(b"a,b\n1,x\0y\n\0\n1,2\n", &["!nul b", "!nul a", "1|2"]);
     csv("a text").check(b"a,b\n1,\xff\n2,x\n", &["!invalid_encoding", "2"]);
     // An encoded surrogate, and an overlong slash.
-    case.check(b"a,b\n\xed\xa0\x80,1\n\xc0\xaf,2\n", &["!invalid_encoding a", "!invalid_encoding a"]);
+    case.check(
+        b"a,b\n\xed\xa0\x80,1\n\xc0\xaf,2\n",
+        &["!invalid_encoding a", "!invalid_encoding a"],
+    );
 }
 
 #[test]
@@ -201,7 +228,9 @@ fn without_header_fields_stand_in_the_order_of_the_table() {
 #[test]
 fn a_line_of_any_length_is_passed_over_in_bounded_memory() {
     let case = csv("a text, b text").max_record(1000);
-    let mut decoder = case.decoder(&Default::default(), super::LARGE).expect("begins");
+    let mut decoder = case
+        .decoder(&Default::default(), super::LARGE)
+        .expect("begins");
     decoder.push(b"a,b\n1,", 0);
     for _ in 0..1000 {
         decoder.push(&[b'x'; 1000], 0);
@@ -212,7 +241,10 @@ fn a_line_of_any_length_is_passed_over_in_bounded_memory() {
     decoder.end();
     let chunk = decoder.take().expect("can be read").expect("ends");
     assert_eq!(chunk.rejects[0].raw.len(), 1000);
-    assert_eq!((chunk.rows.len(), chunk.end.offset), (1, 4 + 2 + 1_000_000 + 1 + 4));
+    assert_eq!(
+        (chunk.rows.len(), chunk.end.offset),
+        (1, 4 + 2 + 1_000_000 + 1 + 4)
+    );
 }
 
 #[test]

@@ -28,13 +28,19 @@ fn columns_that_differ_in_case_are_told_apart() {
     case.check("id,ID\n1,2\n", &["1|2"]);
     case.check("ID,id\n1,2\n", &["2|1"]);
     case.check("id\n1\n", &["1"]);
-    case.check_refused("Id\n1\n", &["no name in the header is a column of the table public.t"]);
+    case.check_refused(
+        "Id\n1\n",
+        &["no name in the header is a column of the table public.t"],
+    );
 }
 
 #[test]
 fn a_header_that_lacks_a_column_fails_the_file() {
     let case = csv("id integer!, name text, note text!");
-    case.check_refused("name,x\n", &["lacks the column id and the column note", "\"name\", \"x\""]);
+    case.check_refused(
+        "name,x\n",
+        &["lacks the column id and the column note", "\"name\", \"x\""],
+    );
     let declared = csv("id integer, name text").declare(from("name", name("Full name")));
     declared.check_refused("id,name\n", &["lacks \"Full name\" for the column name"]);
     declared.check("full NAME,id\nx,1\n", &["1|x"]);
@@ -60,8 +66,19 @@ fn a_header_that_cannot_be_read_fails_the_file() {
     case.check_refused(b"a,\xff\n", &["not UTF-8", "byte 0xff at offset 2"]);
     case.check_refused("a,\"b\n", &["the header in line 1", "is not closed"]);
     case.check_refused("\n\"a\"x,b\n", &["the header in line 2", "closing quote"]);
-    case.check_refused("a,b,3456789012345678901234567890\n", &["longer than max_record"]);
+    case.check_refused(
+        "a,b,3456789012345678901234567890\n",
+        &["longer than max_record"],
+    );
     case.check_refused("x,y\n", &["no name in the header", "it has \"x\", \"y\""]);
+}
+
+#[test]
+fn a_file_in_utf_16_is_refused_by_its_mark() {
+    let expect = "it begins with [ff, fe], as UTF-16 does, and only UTF-8 is read";
+    csv("id integer").check_refused(b"\xff\xfei\0d\0\n\0", &[expect]);
+    json_lines("id integer").check_refused(b"\xfe\xff\0{\0}", &["[fe, ff]"]);
+    json_lines("id integer").check(b"\xff", &["!invalid_encoding"]);
 }
 
 #[test]
@@ -77,7 +94,10 @@ fn an_empty_file_is_no_error() {
 fn a_column_of_unknown_type_fails_a_file_that_has_it() {
     let case = csv("id integer, place geometry");
     case.check("id\n1\n", &["1"]);
-    case.check_refused("id,place\n", &["place has the type geometry", "type = \"text\""]);
+    case.check_refused(
+        "id,place\n",
+        &["place has the type geometry", "type = \"text\""],
+    );
     let declared = case.clone().declare(super::Column {
         kind: Some(arrivage_model::ColumnType::Text),
         ..column("place")
@@ -85,8 +105,14 @@ fn a_column_of_unknown_type_fails_a_file_that_has_it() {
     declared.check("id,place\n1,POINT(1 2)\n", &["1|POINT(1 2)"]);
 
     let json = json_lines("id integer, place geometry");
-    json.check("{\"id\":1}\n{\"id\":2,\"place\":null}", &["1", "2"]);
-    json.check_refused("{\"id\":1}\n{\"place\":1}", &["place has the type geometry"]);
+    json.check(
+        "{\"place\":null}\n{\"id\":1}\n{\"id\":2,\"place\":null}",
+        &["!missing", "1", "2"],
+    );
+    json.check_refused(
+        "{\"id\":1}\n{\"place\":1}",
+        &["place has the type geometry"],
+    );
 }
 
 #[test]
@@ -99,28 +125,52 @@ fn a_default_stands_for_null_and_for_a_field_that_is_not_there() {
     case.check("id,n\n1,\n2,5\n3,x\n", &["1|7", "2|5", "!not_a_number n"]);
     case.check("id\n1\n", &["1|7"]);
     let json = json_lines("id integer!, n integer!").declare(with("007"));
-    json.check("{\"id\":1}\n{\"id\":2,\"n\":null}\n{\"id\":3,\"n\":4}", &["1|7", "2|7", "3|4"]);
+    json.check(
+        "{\"id\":1}\n{\"id\":2,\"n\":null}\n{\"id\":3,\"n\":4}",
+        &["1|7", "2|7", "3|4"],
+    );
 }
 
 #[test]
 fn a_column_may_be_filled_from_the_key() {
     let day = || from("day", ColumnSource::Capture("day".to_owned()));
     let columns = "id integer, day date!, name text";
-    csv(columns).declare(day()).check("id,name\n1,x\n", &["1|2024-01-02|x"]);
-    csv(columns).declare(day()).check("id,day\n1,2000-01-01\n", &["1|2024-01-02"]);
-    json_lines(columns).declare(day()).check("{\"id\":1}\n", &["1|2024-01-02"]);
-    let positions = csv(columns).declare(day()).dialect(|csv| csv.header = false);
+    csv(columns)
+        .declare(day())
+        .check("id,name\n1,x\n", &["1|2024-01-02|x"]);
+    csv(columns)
+        .declare(day())
+        .check("id,day\n1,2000-01-01\n", &["1|2024-01-02"]);
+    json_lines(columns)
+        .declare(day())
+        .check("{\"id\":1}\n", &["1|2024-01-02"]);
+    let positions = csv(columns)
+        .declare(day())
+        .dialect(|csv| csv.header = false);
     positions.check("1,x\n", &["1|2024-01-02|x"]);
     let refused = |captures: Captures| -> DecodeError {
         let mut case = csv(columns).declare(day());
         case.captures = captures;
-        case.chunks(b"", &[], &Checkpoint::default(), LARGE).expect_err("cannot be filled")
+        case.chunks(b"", &[], &Checkpoint::default(), LARGE)
+            .expect_err("cannot be filled")
     };
     let error = refused([("day".to_owned(), "monday".to_owned())].into());
     assert_eq!(error.code, ErrorCode::Target);
-    assert!(error.message.contains("filled from {day}"), "{}", error.message);
-    assert!(error.message.contains("\"monday\" is no date"), "{}", error.message);
-    assert!(refused(Captures::new()).message.contains("not matched by a pattern"));
+    assert!(
+        error.message.contains("filled from {day}"),
+        "{}",
+        error.message
+    );
+    assert!(
+        error.message.contains("\"monday\" is no date"),
+        "{}",
+        error.message
+    );
+    assert!(
+        refused(Captures::new())
+            .message
+            .contains("not matched by a pattern")
+    );
 }
 
 #[test]

@@ -13,7 +13,10 @@ use crate::decode::{Chunk, DecodeError};
 type Seen = (u64, Checkpoint, bool, Vec<Record>);
 
 fn seen(chunk: Chunk) -> Seen {
-    let end = Checkpoint { bytes_read: 0, ..chunk.end.clone() };
+    let end = Checkpoint {
+        bytes_read: 0,
+        ..chunk.end.clone()
+    };
     (chunk.start, end, chunk.last, records(&[chunk]))
 }
 
@@ -31,13 +34,27 @@ fn chunks(
 fn check(case: &Case, input: &[u8], cuts: &[usize], target: ChunkTarget) {
     let start = Checkpoint::default();
     let whole = chunks(case, input, &[], &start, target);
-    assert_eq!(chunks(case, input, cuts, &start, target), whole, "in pieces that end at {cuts:?}");
+    assert_eq!(
+        chunks(case, input, cuts, &start, target),
+        whole,
+        "in pieces that end at {cuts:?}"
+    );
     let every_byte: Vec<_> = (0..input.len()).collect();
-    assert_eq!(chunks(case, input, &every_byte, &start, target), whole, "byte by byte");
+    assert_eq!(
+        chunks(case, input, &every_byte, &start, target),
+        whole,
+        "byte by byte"
+    );
     let Ok(whole) = whole else { return };
-    let numbers: Vec<_> =
-        whole.iter().flat_map(|(.., records)| records).map(|record| record.record).collect();
-    assert!(numbers.iter().copied().eq(1..=numbers.len() as u64), "each record once: {numbers:?}");
+    let numbers: Vec<_> = whole
+        .iter()
+        .flat_map(|(.., records)| records)
+        .map(|record| record.record)
+        .collect();
+    assert!(
+        numbers.iter().copied().eq(1..=numbers.len() as u64),
+        "each record once: {numbers:?}"
+    );
     for (at, (_, end, last, _)) in whole.iter().enumerate() {
         if *last {
             assert_eq!(end.offset, input.len() as u64);
@@ -70,13 +87,44 @@ fn targets() -> impl Strategy<Value = ChunkTarget> {
 }
 
 const CSV_PARTS: [&[u8]; 28] = [
-    b",", b",", b",", b"\"", b"\"", b"\"\"", b"\n", b"\n", b"\r\n", b"\r", b"a", b"1", b"bc",
-    b" ", b"\t", b"\\", b"\\\"", b"#", b"\xc3\xa9", b"\xff", b"\0", b"\xEF\xBB\xBF", b"1,x\n",
-    b"2,\"y\"\r\n", b"3,\"a\nb\"\n", b"12345678", b"\n\n", b";",
+    b",",
+    b",",
+    b",",
+    b"\"",
+    b"\"",
+    b"\"\"",
+    b"\n",
+    b"\n",
+    b"\r\n",
+    b"\r",
+    b"a",
+    b"1",
+    b"bc",
+    b" ",
+    b"\t",
+    b"\\",
+    b"\\\"",
+    b"#",
+    b"\xc3\xa9",
+    b"\xff",
+    b"\0",
+    b"\xEF\xBB\xBF",
+    b"1,x\n",
+    b"2,\"y\"\r\n",
+    b"3,\"a\nb\"\n",
+    b"12345678",
+    b"\n\n",
+    b";",
 ];
 
 fn csv_input() -> impl Strategy<Value = Vec<u8>> {
-    let header = select(vec![&b"a,b\n"[..], b"b,a\r\n", b"\xEF\xBB\xBFa,b\r", b"\"a\",b\n", b""]);
+    let header = select(vec![
+        &b"a,b\n"[..],
+        b"b,a\r\n",
+        b"\xEF\xBB\xBFa,b\r",
+        b"\"a\",b\n",
+        b"",
+    ]);
     (header, vec(select(CSV_PARTS.to_vec()), 0..40)).prop_map(|(header, parts)| {
         let mut input = header.to_vec();
         input.extend(parts.concat());
@@ -88,24 +136,53 @@ fn csv_cases() -> impl Strategy<Value = Case> {
     let escape = select(vec![Some(b'"'), Some(b'\\'), None]);
     let quote = select(vec![Some(b'"'), Some(b'"'), Some(b'"'), None]);
     let comment = select(vec![None, Some(b'#')]);
-    let dialect = (any::<bool>(), any::<bool>(), any::<bool>(), 0_u64..2, escape, quote, comment);
+    let dialect = (
+        any::<bool>(),
+        any::<bool>(),
+        any::<bool>(),
+        0_u64..2,
+        escape,
+        quote,
+        comment,
+    );
     let max_record = select(vec![4_usize, 9, 20, 1000]);
     (dialect, max_record).prop_map(|(dialect, max_record)| {
         let (header, trim, pad, skip_lines, escape, quote, comment) = dialect;
-        csv("a integer, b text").max_record(max_record).dialect(|csv| {
-            csv.header = header;
-            csv.trim = trim;
-            csv.ragged = if pad { Ragged::Pad } else { Ragged::Reject };
-            csv.skip_lines = skip_lines * u64::from(!header);
-            (csv.escape, csv.quote, csv.comment) = (escape, quote, comment);
-        })
+        csv("a integer, b text")
+            .max_record(max_record)
+            .dialect(|csv| {
+                csv.header = header;
+                csv.trim = trim;
+                csv.ragged = if pad { Ragged::Pad } else { Ragged::Reject };
+                csv.skip_lines = skip_lines * u64::from(!header);
+                (csv.escape, csv.quote, csv.comment) = (escape, quote, comment);
+            })
     })
 }
 
 const JSON_PARTS: [&[u8]; 22] = [
-    b"{\"a\":1}\n", b"{\"a\":2,\"b\":\"x\"}\r\n", b"{\"c\":null}\r", b"{\"d\":[1,{\"e\":\"y\"}]}\n",
-    b"{\"A\":3}\n", b"{", b"}", b"\"", b":", b",", b"\n", b"\r", b"\r\n", b" ", b"1", b"\"a\":",
-    b"\"x\\u00e9\"", b"[1]", b"\xff", b"\0", b"\xEF\xBB\xBF", b"null",
+    b"{\"a\":1}\n",
+    b"{\"a\":2,\"b\":\"x\"}\r\n",
+    b"{\"c\":null}\r",
+    b"{\"d\":[1,{\"e\":\"y\"}]}\n",
+    b"{\"A\":3}\n",
+    b"{",
+    b"}",
+    b"\"",
+    b":",
+    b",",
+    b"\n",
+    b"\r",
+    b"\r\n",
+    b" ",
+    b"1",
+    b"\"a\":",
+    b"\"x\\u00e9\"",
+    b"[1]",
+    b"\xff",
+    b"\0",
+    b"\xEF\xBB\xBF",
+    b"null",
 ];
 
 fn json_input() -> impl Strategy<Value = Vec<u8>> {

@@ -13,21 +13,19 @@ pub(super) struct Day {
 
 /// `YYYY-MM-DD`.
 pub(super) fn write(text: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
-    let day = match split_day(text) {
-        Some((day, [])) => day,
-        Some((_, [b'T' | b't' | b' ', _, ..])) => {
-            return Err(not_a_date(
-                text,
-                "has a time of day, and the column takes a day",
-            ));
+    match split_day(text) {
+        Some((day, [])) if day.exists() => {
+            // It is canonical as it is.
+            out.extend_from_slice(text);
+            Ok(())
         }
-        _ => return Err(not_a_date(text, "is no date written as YYYY-MM-DD")),
-    };
-    if !day.exists() {
-        return Err(no_such_day(text));
+        Some((_, [])) => Err(no_such_day(text)),
+        Some((_, [b'T' | b't' | b' ', _, ..])) => {
+            let why = "has a time of day, and the column takes a day";
+            Err(not_a_date(text, why))
+        }
+        _ => Err(not_a_date(text, "is no date written as YYYY-MM-DD")),
     }
-    day.append(out);
-    Ok(())
 }
 
 /// The day at the beginning, whether the calendar has it or not, and the rest.

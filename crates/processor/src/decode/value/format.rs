@@ -125,7 +125,10 @@ impl DateFormat {
         if (text.contains(is_blank) && !example.contains(is_blank))
             || (edged(text) && !edged(example))
             || (text.contains('+') && !example.contains('+'))
-            || (self.packed && !digit_runs(text).take(digit_runs(example).count()).eq(digit_runs(example)))
+            || (self.packed
+                && !digit_runs(text)
+                    .take(digit_runs(example).count())
+                    .eq(digit_runs(example)))
         {
             return None;
         }

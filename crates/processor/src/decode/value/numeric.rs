@@ -63,27 +63,35 @@ pub(super) fn write_sized(
 
 fn read(text: &[u8], mark: u8) -> Result<Decimal<'_>, Fault> {
     let (negative, digits) = split_sign(text);
-    let (whole, fraction) = match digits.iter().position(|byte| *byte == mark) {
+    let mut mark_at = None;
+    for (at, byte) in digits.iter().enumerate() {
+        match *byte {
+            b'0'..=b'9' => {}
+            byte if byte == mark && mark_at.is_none() => mark_at = Some(at),
+            _ => return Err(not_a_number(text, mark)),
+        }
+    }
+    let (whole, fraction) = match mark_at {
         Some(at) => (&digits[..at], &digits[at + 1..]),
-        None => (digits, &digits[digits.len()..]),
+        None => (digits, &[][..]),
     };
-    let only_digits = |digits: &[u8]| digits.iter().all(u8::is_ascii_digit);
-    let some = !whole.is_empty() || !fraction.is_empty();
-    if !some || !only_digits(whole) || !only_digits(fraction) {
-        return Err(Fault::new(
-            ReasonCode::NotANumber,
-            format!(
-                "{} is no decimal number: a sign, digits and the mark {:?} make one",
-                excerpt(text),
-                char::from(mark)
-            ),
-        ));
+    if whole.is_empty() && fraction.is_empty() {
+        return Err(not_a_number(text, mark));
     }
     Ok(Decimal {
         negative,
         whole: without_leading_zeros(whole),
         fraction,
     })
+}
+
+fn not_a_number(text: &[u8], mark: u8) -> Fault {
+    let reason = format!(
+        "{} is no decimal number: a sign, digits and the mark {:?} make one",
+        excerpt(text),
+        char::from(mark)
+    );
+    Fault::new(ReasonCode::NotANumber, reason)
 }
 
 impl Decimal<'_> {

@@ -1,0 +1,287 @@
+//! What only a server with many sessions can show.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrivage_ledger::{
+    ConnectOptions, LedgerError, Pooler, Scope, SharedLedger, TargetRefusal, connect,
+};
+use arrivage_model::{Checkpoint, TableName};
+use arrivage_testkit::eventually;
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
+
+use super::PostgresDatabase;
+use super::conformance::world::{LEASE, found};
+use super::conformance::{Database, World};
+
+/// A ledger with connections of its own and these settings of the session.
+fn with_settings(world: &World<PostgresDatabase>, settings: &[&str]) -> SharedLedger {
+    let settings: Vec<String> = settings
+        .iter()
+        .map(|name| format!("options[{name}]=off"))
+        .collect();
+    let url = world.database.database.url();
+    let url = format!("{url}?{}", settings.join("&"));
+    connect(&ConnectOptions {
+        url,
+        pooler: Pooler::None,
+        connections: 2,
+    })
+    .expect("opens")
+}
+
+#[tokio::test]
+async fn a_claim_takes_one_row_from_fifty_connections_whatever_the_planner_does() {
+    let world = World::<PostgresDatabase>::new().await;
+    let batch: Vec<_> = (0..200).map(|nth| found(&format!("key-{nth}"))).collect();
+    world.ledger.register(&batch).await.expect("registers");
+    let off = [
+        "enable_hashjoin",
+        "enable_mergejoin",
+        "enable_hashagg",
+        "enable_material",
+    ];
+    let start = Arc::new(Barrier::new(50));
+    let mut claimers = JoinSet::new();
+    for nth in 0..50 {
+        let ledger = with_settings(&world, if nth % 2 == 0 { &off } else { &[] });
+        let start = Arc::clone(&start);
+        claimers.spawn(async move {
+            ledger.ping().await.expect("connected");
+            start.wait().await;
+            let pipelines = ["orders".to_owned()];
+            let owner = format!("claimer-{nth}");
+            let claim = ledger.claim(&pipelines, &Scope::Any, &owner, LEASE).await;
+            let claimed = claim.expect("is answered").map(|claim| claim.arrival.id);
+            ledger.close().await;
+            claimed
+        });
+    }
+    let claimed = claimers.join_all().await;
+    let claimed: std::collections::BTreeSet<_> = claimed.into_iter().flatten().collect();
+    assert_eq!(claimed.len(), 50, "each took one, and no two the same");
+    let loading = world
+        .database
+        .sql("SELECT count(*) FROM arrivage.arrival WHERE state = 'loading'");
+    assert_eq!(loading.await.trim(), "50", "nobody took more than one");
+}
+
+#[tokio::test]
+async fn renewals_are_hot_updates() {
+    let world = World::<PostgresDatabase>::new().await;
+    world.register("a").await;
+    let claim = world.claim("processor").await;
+    for _ in 0..100 {
+        world
+            .ledger
+            .renew(&claim.lease, LEASE)
+            .await
+            .expect("renews");
+    }
+    // A backend reports its counts when it ends, if not before.
+    world.ledger.close().await;
+    let hot = async || {
+        let sql = "SELECT n_tup_hot_upd >= 95 AND n_tup_upd <= 101 FROM pg_stat_user_tables
+                   WHERE schemaname = 'arrivage' AND relname = 'arrival' AND n_tup_upd > 100";
+        (world.database.sql(sql).await.trim() == "t").then_some(())
+    };
+    eventually(
+        Duration::from_secs(20),
+        "nearly every renewal to be HOT",
+        hot,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn the_server_itself_refuses_a_stale_advance() {
+    let world = World::<PostgresDatabase>::new().await;
+    let destination = world.destination().await;
+    let id = world.register("a").await;
+    let stale = world.claim("first").await;
+    world.expire(id).await;
+    let current = world.claim("second").await;
+    let advance = |fence: i64, lease: String| {
+        format!(
+            "DO $$ BEGIN PERFORM arrivage.advance({id}, {fence}, '{lease}', 0, 0, 1, 1, 1, NULL,
+               1, 0, 'x', false);
+             EXCEPTION WHEN SQLSTATE 'ZA001' THEN RAISE NOTICE 'refused'; INSERT INTO refused VALUES (1);
+             END $$; SELECT count(*) FROM refused"
+        )
+    };
+    world.database.sql("CREATE TABLE refused (n int)").await;
+    let stale = advance(stale.lease.fence.0, stale.lease.id.to_string());
+    assert!(
+        world.database.sql(&stale).await.trim().ends_with('1'),
+        "the old lease"
+    );
+    let guessed = advance(current.lease.fence.0, uuid::Uuid::new_v4().to_string());
+    assert!(
+        world.database.sql(&guessed).await.trim().ends_with('2'),
+        "the fence alone"
+    );
+    let next = world
+        .load(&current.lease, &destination, &Checkpoint::default(), &[7])
+        .await;
+    assert_eq!(next.expect("the lease stands").records, 1);
+}
+
+#[tokio::test]
+async fn targets_that_could_not_be_loaded_exactly_once_are_refused_by_name() {
+    let world = World::<PostgresDatabase>::new().await;
+    let role = format!("narrow_{}", uuid::Uuid::new_v4().simple());
+    world
+        .database
+        .sql(&format!(
+            "CREATE UNLOGGED TABLE fast (n int);
+             CREATE TABLE parts (n int) PARTITION BY RANGE (n);
+             CREATE UNLOGGED TABLE part PARTITION OF parts DEFAULT;
+             CREATE TABLE plain (n int);
+             CREATE VIEW seen AS SELECT * FROM plain;
+             CREATE MATERIALIZED VIEW kept AS SELECT * FROM plain;
+             CREATE FOREIGN DATA WRAPPER elsewhere;
+             CREATE SERVER there FOREIGN DATA WRAPPER elsewhere;
+             CREATE FOREIGN TABLE far (n int) SERVER there;
+             CREATE TABLE guarded (n int);
+             ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
+             CREATE ROLE {role} LOGIN;
+             GRANT USAGE ON SCHEMA arrivage TO {role};
+             GRANT ALL ON ALL TABLES IN SCHEMA arrivage TO {role};
+             GRANT INSERT ON guarded TO {role}"
+        ))
+        .await;
+    let url = world
+        .database
+        .database
+        .url()
+        .replace("postgres@", &format!("{role}@"));
+    let narrow = connect(&ConnectOptions {
+        url,
+        pooler: Pooler::None,
+        connections: 2,
+    });
+    let narrow = narrow.expect("opens");
+    let check = async |ledger: &SharedLedger, table: &str, expect: &str| {
+        let name: TableName = table.parse().expect("a name");
+        match ledger.table(&name).await {
+            Err(LedgerError::Target(refusal)) => {
+                let words = refusal.to_string();
+                assert!(
+                    words.contains(table) && words.contains(expect),
+                    "{table}: {words}"
+                );
+            }
+            other => panic!("{table}: {other:?}"),
+        }
+    };
+    check(&world.ledger, "fast", "SET LOGGED").await;
+    check(&world.ledger, "parts", "unlogged").await;
+    check(&world.ledger, "seen", "view").await;
+    check(&world.ledger, "kept", "materialized view").await;
+    check(&world.ledger, "far", "foreign").await;
+    check(&world.ledger, "nowhere", "create_table").await;
+    check(&narrow, "guarded", "row-level security").await;
+    check(&narrow, "plain", "GRANT INSERT").await;
+    narrow.close().await;
+    let owner = world
+        .ledger
+        .table(&"guarded".parse().expect("a name"))
+        .await;
+    assert!(
+        owner.is_ok(),
+        "row-level security does not hold for the table's owner"
+    );
+    world
+        .database
+        .sql(&format!("DROP OWNED BY {role}; DROP ROLE {role}"))
+        .await;
+    assert_eq!(
+        TargetRefusal::Missing("x".parse().expect("a name"))
+            .to_string()
+            .lines()
+            .count(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn the_reaper_ends_the_backend_of_an_expired_lease_and_no_other() {
+    let world = World::<PostgresDatabase>::new().await;
+    let destination = world.destination().await;
+    let id = world.register("a").await;
+    world.register("b").await;
+    let stopped = world.claim("stopped").await;
+    let alive = world.claim("alive").await;
+    let held = world
+        .ledger
+        .begin(&stopped.lease, &destination)
+        .await
+        .expect("begins");
+    let working = world
+        .ledger
+        .begin(&alive.lease, &destination)
+        .await
+        .expect("begins");
+    assert_eq!(
+        world.ledger.reap().await.expect("looks"),
+        0,
+        "both leases stand"
+    );
+    world.expire(id).await;
+    assert_eq!(world.ledger.reap().await.expect("looks"), 1);
+    let advance = super::conformance::world::advance(&Checkpoint::default(), 0, 0);
+    let late = held.commit(&advance).await;
+    assert!(late.is_err(), "its backend is gone");
+    working.commit(&advance).await.expect("the other's is not");
+}
+
+#[tokio::test]
+async fn a_default_of_repeatable_read_changes_nothing() {
+    let world = World::<PostgresDatabase>::new().await;
+    let name = world.database.database.name();
+    let settings = [
+        "default_transaction_isolation = 'repeatable read'",
+        "synchronous_commit = off",
+    ];
+    for setting in settings {
+        world
+            .database
+            .sql(&format!("ALTER DATABASE \"{name}\" SET {setting}"))
+            .await;
+    }
+    let url = world.database.database.url().to_owned();
+    let ledger = connect(&ConnectOptions {
+        url,
+        pooler: Pooler::None,
+        connections: 4,
+    });
+    let ledger = ledger.expect("opens");
+    let world = World {
+        database: world.database,
+        ledger,
+    };
+    let destination = world.destination().await;
+    let id = world.register("a").await;
+    world.load_whole(id, &destination, &[1, 2, 3]).await;
+    assert_eq!(world.numbers("orders").await, [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_ledger_set_up_for_a_transaction_pooler_loads() {
+    let world = World::<PostgresDatabase>::new().await;
+    let url = world.database.database.url().to_owned();
+    let pooled = connect(&ConnectOptions {
+        url,
+        pooler: Pooler::Transaction,
+        connections: 2,
+    });
+    let world = World {
+        database: world.database,
+        ledger: pooled.expect("opens"),
+    };
+    let destination = world.destination().await;
+    let id = world.register("a").await;
+    world.load_whole(id, &destination, &[1, 2]).await;
+    assert_eq!(world.numbers("orders").await, [1, 2]);
+}

@@ -1,0 +1,8 @@
+//! Objects that a queue announces, from the upload to the rows: ministack and PostgreSQL.
+
+mod aws;
+mod deaf;
+mod objects;
+
+mod hundred_objects;
+mod notified_again;

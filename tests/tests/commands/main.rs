@@ -1,0 +1,14 @@
+//! The commands, one by one: what they do, what they say, and their exit codes.
+
+mod items;
+
+mod broken_files;
+mod checking;
+mod configuration;
+mod loading;
+mod loading_from_s3;
+mod migrating;
+mod pausing;
+mod processing;
+mod replaying;
+mod rows;

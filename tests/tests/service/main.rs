@@ -1,0 +1,4 @@
+//! What a service shows to those who look after it: probes, metrics, logs.
+
+mod probes;
+mod secrets;

@@ -1,0 +1,173 @@
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use arrivage_testkit::{Postgres, S3Server, eventually};
+use arrivage_tests::{Arrivage, Destination};
+
+/// Stands in a password, a token and a record.
+const PASSWORD: &str = "canary-password";
+const SECRET_KEY: &str = "canary-secret-key";
+const TOKEN: &str = "canary-token";
+const VALUE: &str = "canary-value";
+
+fn configuration(s3: &str) -> String {
+    format!(
+        r#"
+        [s3]
+        endpoint = "{s3}"
+        path_style = true
+
+        [[source]]
+        kind = "folder"
+        name = "in"
+        path = "in"
+        settle = "0s"
+
+        [[source]]
+        kind = "listing"
+        url = "s3://drop/"
+        every = "1s"
+        since = "2026-01-01"
+
+        [[pipeline]]
+        name = "items"
+        match = ["in/*.csv", "s3://drop/**"]
+        table = "items"
+        "#
+    )
+}
+
+#[tokio::test]
+async fn no_secret_is_in_what_is_said_on_postgres() -> Result<()> {
+    let to = Destination::postgres().await?;
+    to.sql("CREATE TABLE items (id bigint CHECK (id < 10), name varchar(5) UNIQUE)")
+        .await?;
+    let s3 = S3Server::start().await?;
+    s3.create_bucket("drop");
+    // The server trusts whoever comes, with any password.
+    let url = to
+        .url()
+        .replace("postgres@", &format!("postgres:{PASSWORD}@"));
+    let arrivage = Arrivage::new(&url, &configuration(s3.endpoint()))?.env([
+        ("AWS_ACCESS_KEY_ID", S3Server::ACCESS_KEY),
+        ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+        ("AWS_REGION", S3Server::REGION),
+        ("ARRIVAGE_LOG", "trace"),
+    ]);
+    let head = std::fs::read_to_string(arrivage.path("arrivage.toml"))?;
+    let token = format!("[http]\ntoken = \"{TOKEN}\"\n");
+    arrivage.file("arrivage.toml", head.replace("[http]\n", &token))?;
+    arrivage.file(
+        "in/a.csv",
+        format!("id,name\n1,one\n50,two\n2,{VALUE}\n{VALUE},x\n3,one\n"),
+    )?;
+
+    let mut running = arrivage.start(&["run", "-vv"])?;
+    eventually(Duration::from_secs(30), "a loaded arrival", async || {
+        let loaded = "SELECT count(*) FROM arrivage.arrivals WHERE state = 'loaded'";
+        (to.count(loaded).await == 1).then_some(())
+    })
+    .await;
+    // The bucket refuses our key, and the log says so.
+    eventually(Duration::from_secs(30), "the refusal", async || {
+        running
+            .process
+            .output()
+            .contains("SignatureDoesNotMatch")
+            .then_some(())
+    })
+    .await;
+    let metrics = running.get("/metrics").await?.1 + &running.get("/readyz").await?.1;
+    running.process.sigterm()?;
+    running.process.wait(Duration::from_secs(30)).await?;
+    check(
+        &running.process.output(),
+        &[PASSWORD, SECRET_KEY, TOKEN, VALUE],
+    );
+    check(&metrics, &[PASSWORD, SECRET_KEY, TOKEN, VALUE]);
+
+    let commands: [&[&str]; 6] = [
+        &["arrivals", "--json"],
+        &["show", "1"],
+        &["check"],
+        &["load", "in/a.csv"],
+        &["load", "s3://drop/a.csv"],
+        &["process", "--until-empty"],
+    ];
+    for command in commands {
+        let ended = arrivage.run(&[command, &["-vv"]].concat()).await?;
+        check(&ended.to_string(), &[PASSWORD, SECRET_KEY, TOKEN, VALUE]);
+    }
+    // A person who asks for the rejects wants to see the records.
+    let rejects = arrivage.run(&["rejects", "1", "-vv"]).await?.expect(0);
+    check(&rejects.stderr, &[PASSWORD, SECRET_KEY, TOKEN, VALUE]);
+    check(
+        &to.sql("SELECT error FROM arrivage.arrivals").await?,
+        &[PASSWORD, VALUE],
+    );
+    assert_eq!(to.sql("SELECT count(*) FROM arrivage.rejects").await?, "4");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_said_at_once_and_not_shown_on_postgres() -> Result<()> {
+    let cluster = Postgres::cluster().await?;
+    let database = cluster.database().await?;
+    let rules = database.sql("SHOW hba_file").await?;
+    database
+        .sql(&format!(
+            "CREATE ROLE clerk LOGIN PASSWORD 'right';
+             COPY (VALUES ('host all clerk 127.0.0.1/32 scram-sha-256'),
+               ('host all all 127.0.0.1/32 trust')) TO '{rules}';
+             SELECT pg_reload_conf()"
+        ))
+        .await?;
+    let url = database
+        .url()
+        .replace("postgres@", &format!("clerk:{PASSWORD}@"));
+    let arrivage = Arrivage::new(&url, &configuration("http://127.0.0.1:1"))?;
+    arrivage.file("in/a.csv", "id,name\n")?;
+    let commands: [&[&str]; 5] = [
+        &["load", "in/a.csv"],
+        &["migrate"],
+        &["check"],
+        &["arrivals"],
+        &["process", "--until-empty"],
+    ];
+    for command in commands {
+        let started = Instant::now();
+        let ended = arrivage.run(&[command, &["-vv"]].concat()).await?.expect(2);
+        assert!(started.elapsed() < Duration::from_secs(5), "{ended}");
+        check(&ended.to_string(), &[PASSWORD]);
+        ended.says("password authentication failed");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_url_that_cannot_be_read_is_not_shown() -> Result<()> {
+    let urls = [
+        format!("postgres://clerk:{PASSWORD}@host:port/database"),
+        format!("postgres://clerk:{PASSWORD}@host:99999/database"),
+        format!("mysql://clerk:{PASSWORD}@host/database"),
+        format!("postgres:/clerk:{PASSWORD}@host/database"),
+        format!("postgres://clerk:{PASSWORD}/half@host/database"),
+    ];
+    for url in urls {
+        let arrivage = Arrivage::new(&url, "")?;
+        for command in ["check", "arrivals"] {
+            let ended = arrivage.run(&[command, "-vv"]).await?;
+            check(&ended.to_string(), &[PASSWORD]);
+            ended.expect(2);
+        }
+    }
+    Ok(())
+}
+
+#[track_caller]
+fn check(said: &str, secrets: &[&str]) {
+    for secret in secrets {
+        let line = said.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None, "{secret} is in what it says");
+    }
+}

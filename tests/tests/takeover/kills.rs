@@ -1,0 +1,91 @@
+//! `kill -9` in the middle of a load.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use arrivage_tests::{Chance, Delivery, Destination, Scene, on_both};
+use async_compression::tokio::write::GzipEncoder;
+use tokio::io::AsyncWriteExt;
+
+const KEY: &str = "orders.csv";
+const RECORDS: u64 = 60_000;
+const KILLS: usize = 10;
+
+/// How long the object takes to come, at least. The kills fall into the first half, so the load is
+/// never over before the last of them.
+const PACE: Duration = Duration::from_millis(1500);
+
+on_both! {
+    ten_kills_cost_no_record_of_a_plain_file,
+    ten_kills_cost_no_record_of_a_compressed_file,
+}
+
+async fn ten_kills_cost_no_record_of_a_plain_file(destination: Destination) -> Result<()> {
+    let delivery = Delivery::new(1, RECORDS);
+    let object = delivery.csv().to_vec();
+    ten_kills(destination, &delivery, &object, 7).await
+}
+
+async fn ten_kills_cost_no_record_of_a_compressed_file(destination: Destination) -> Result<()> {
+    let delivery = Delivery::new(2, RECORDS);
+    let mut gzip = GzipEncoder::new(Vec::new());
+    gzip.write_all(delivery.csv()).await?;
+    gzip.shutdown().await?;
+    ten_kills(destination, &delivery, &gzip.into_inner(), 8).await
+}
+
+/// Each process goes on where the one before was killed: nine times as the retry of a Job, at once;
+/// the last time as another process, once the lease has ended. Ten claims without progress would use
+/// up the attempts; these make progress, so one is enough.
+async fn ten_kills(
+    destination: Destination,
+    delivery: &Delivery,
+    object: &[u8],
+    seed: u64,
+) -> Result<()> {
+    let scene = Scene::new(destination, "", "max_attempts = 1").await?;
+    scene.put_slow(KEY, object, PACE);
+    scene.register(1).await?;
+
+    let mut committed = 0;
+    for (fence, moment) in (1..).zip(moments(seed)) {
+        let mut job = scene
+            .arrivage
+            .start(&["process", "--one", "--owner", "job"])?;
+        // Beyond where the one before was killed: this one has gone on itself.
+        let wanted = moment.records.max(committed + 1);
+        scene.wait_for_records(KEY, wanted).await;
+        tokio::time::sleep(moment.after).await;
+        job.process.kill9()?;
+
+        let left = scene.arrival(KEY).await?.expect("it is registered");
+        let inside = committed < left.checkpoint_records && left.checkpoint_records < RECORDS;
+        assert!(left.state == "loading" && left.leased && inside, "{left:?}");
+        assert_eq!((left.attempts, left.fence), (fence, fence), "{left:?}");
+        committed = left.checkpoint_records;
+    }
+
+    let _another = scene.arrivage.start(&["process"])?;
+    let loaded = scene.loaded(KEY, delivery).await?;
+    assert_eq!(loaded.fence, KILLS as u64 + 1, "{loaded:?}");
+    Ok(())
+}
+
+/// When to kill: so long after so many records are committed.
+struct Moment {
+    records: u64,
+    /// Anywhere in a chunk or two: while it is read, sent or committed.
+    after: Duration,
+}
+
+/// In order.
+fn moments(seed: u64) -> Vec<Moment> {
+    let mut chance = Chance::new(seed);
+    let mut records: Vec<u64> = (0..KILLS).map(|_| chance.below(RECORDS / 2)).collect();
+    records.sort_unstable();
+    let moment = |records| Moment {
+        records,
+        after: Duration::from_micros(chance.below(60_000)),
+    };
+    records.into_iter().map(moment).collect()
+}

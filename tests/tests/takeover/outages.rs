@@ -1,0 +1,85 @@
+//! The database goes away in the middle of a load.
+
+mod postgres {
+    use std::time::Duration;
+
+    use anyhow::Result;
+    use arrivage_testkit::{Postgres, eventually};
+    use arrivage_tests::{Delivery, Destination, Scene};
+
+    const KEY: &str = "orders.csv";
+    const RECORDS: u64 = 40_000;
+    const PACE: Duration = Duration::from_secs(3);
+
+    /// A single attempt without progress, and it would have failed.
+    const NO_ATTEMPT_TO_LOSE: &str = "max_attempts = 1";
+
+    async fn scene(destination: Destination) -> Result<(Scene, Delivery)> {
+        let scene = Scene::new(destination, "", NO_ATTEMPT_TO_LOSE).await?;
+        let delivery = Delivery::new(8, RECORDS);
+        scene.put_slow(KEY, delivery.csv(), PACE);
+        scene.register(1).await?;
+        Ok((scene, delivery))
+    }
+
+    /// Fault 26. Commits of chunks that the crash forgets are read again.
+    #[tokio::test]
+    async fn a_crash_of_the_server_costs_no_record_and_no_attempt() -> Result<()> {
+        let cluster = Postgres::cluster().await?;
+        let (scene, delivery) = scene(Destination::Postgres(cluster.database().await?)).await?;
+        let mut process = scene.arrivage.start(&["process"])?;
+        for part in 1..=3 {
+            scene.wait_for_records(KEY, RECORDS * part / 4).await;
+            cluster.restart_immediate().await?;
+        }
+        scene.loaded(KEY, &delivery).await?;
+        assert_eq!(
+            process.process.ended()?,
+            None,
+            "{}",
+            process.process.output()
+        );
+        Ok(())
+    }
+
+    /// Fault 27.
+    #[tokio::test]
+    async fn a_backend_that_is_ended_costs_no_record_and_no_attempt() -> Result<()> {
+        let (scene, delivery) = scene(Destination::postgres().await?).await?;
+        let _process = scene.arrivage.start(&["process"])?;
+        let terminate = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+            WHERE datname = current_database() AND application_name LIKE 'arrivage%' \
+            AND pid <> pg_backend_pid()";
+        for part in 1..=6 {
+            scene.wait_for_records(KEY, RECORDS * part / 8).await;
+            assert!(scene.destination.count(terminate).await > 0);
+        }
+        let loaded = scene.loaded(KEY, &delivery).await?;
+        assert_eq!(loaded.attempts, 1, "{loaded:?}");
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_process_outlives_a_stopped_server_and_says_that_it_is_not_ready() -> Result<()> {
+        let cluster = Postgres::cluster().await?;
+        let (scene, delivery) = scene(Destination::Postgres(cluster.database().await?)).await?;
+        let mut process = scene.arrivage.start(&["process"])?;
+        assert_eq!(process.get("/readyz").await?.0, 200);
+        scene.wait_for_records(KEY, RECORDS / 3).await;
+
+        cluster.stop().await?;
+        assert_eq!(process.get("/readyz").await?.0, 503);
+        assert_eq!(process.get("/healthz").await?.0, 200);
+        assert_eq!(
+            process.process.ended()?,
+            None,
+            "{}",
+            process.process.output()
+        );
+        cluster.start().await?;
+        let ready = async || (process.get("/readyz").await.ok()?.0 == 200).then_some(());
+        eventually(Duration::from_secs(30), "readiness", ready).await;
+        scene.loaded(KEY, &delivery).await?;
+        Ok(())
+    }
+}
