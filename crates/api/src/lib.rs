@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures::future::BoxFuture;
@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 /// What the server can do, handed in by whoever wires the program.
 pub struct Actions {
+    /// What a request must show, but for probes and metrics; nothing: anybody may.
+    pub token: Option<String>,
     /// Looks at everything that must work before traffic may come.
     pub readiness: Box<dyn Fn() -> BoxFuture<'static, Vec<Check>> + Send + Sync>,
     /// The metrics in Prometheus' text format.
@@ -91,12 +93,30 @@ struct Problem {
     detail: String,
 }
 
-async fn not_found(uri: Uri) -> Response {
+async fn not_found(State(actions): State<Arc<Actions>>, headers: HeaderMap, uri: Uri) -> Response {
+    if !may(actions.token.as_deref(), &headers) {
+        let detail = "send the token of http.token as Authorization: Bearer …".to_owned();
+        return problem(StatusCode::UNAUTHORIZED, "Unauthorized", detail);
+    }
     problem(
         StatusCode::NOT_FOUND,
         "Not found",
         format!("there is nothing at {}", uri.path()),
     )
+}
+
+/// Whether the request shows the token. Takes as long for a nearly right one as
+/// for any other of its length.
+fn may(token: Option<&str>, headers: &HeaderMap) -> bool {
+    let Some(token) = token else {
+        return true;
+    };
+    let shown = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
+    let Some(shown) = shown.strip_prefix(b"Bearer ") else {
+        return false;
+    };
+    let differing = shown.iter().zip(token.as_bytes()).fold(0, |all, (a, b)| all | (a ^ b));
+    shown.len() == token.len() && std::hint::black_box(differing) == 0
 }
 
 async fn not_allowed(uri: Uri) -> Response {

@@ -12,6 +12,7 @@ async fn ask(request: &str, database_ok: bool) -> (String, String) {
         error: (!database_ok).then(|| "no answer".to_owned()),
     };
     let actions = Actions {
+        token: Some("secret".to_owned()),
         readiness: Box::new(move || async move { vec![check()] }.boxed()),
         metrics: Box::new(|| async { "arrivage_up 1\n".to_owned() }.boxed()),
     };
@@ -20,7 +21,8 @@ async fn ask(request: &str, database_ok: bool) -> (String, String) {
     let stop = CancellationToken::new();
     let served = tokio::spawn(serve(listener, actions, stop.clone()));
     let mut stream = TcpStream::connect(address).await.expect("listening");
-    let request = format!("{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let (line, header) = request.split_once('\n').unwrap_or((request, "X: x"));
+    let request = format!("{line} HTTP/1.1\r\nHost: x\r\n{header}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.expect("sent");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.expect("answered");
@@ -63,5 +65,7 @@ async fn probes_answer_and_say_what_does_not_work() {
         r#""detail":"there is nothing at /nothing""#,
     )
     .await;
+    check("GET /nothing\nAuthorization: Bearer secrex", true, "401", "http.token").await;
+    check("GET /nothing\nAuthorization: Bearer secret", true, "404", "there is nothing at").await;
     check("POST /healthz", true, "405", r#""status":405"#).await;
 }

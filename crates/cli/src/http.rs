@@ -46,6 +46,7 @@ pub(crate) async fn start(
     tracing::info!(%address, "HTTP: /healthz /readyz /metrics");
     let probed = Arc::clone(&ledger);
     let actions = Actions {
+        token: http.token.as_ref().map(|token| token.expose().to_owned()),
         readiness: Box::new(move || readiness(Arc::clone(&probed), sources.clone()).boxed()),
         metrics: Box::new(move || scrape(Arc::clone(&ledger), metrics.clone()).boxed()),
     };

@@ -7,6 +7,7 @@ use arrivage_model::{ArrivalId, Location, Mode, Object, Pipeline, Router};
 use arrivage_store::{StoreError, Stores};
 use chrono::{TimeDelta, Utc};
 use futures::{StreamExt, stream};
+use tokio::sync::Notify;
 use tracing::{debug, info, warn};
 
 use crate::counts::{self, Outcome};
@@ -29,6 +30,7 @@ pub struct Intake {
     ledger: SharedLedger,
     stores: Stores,
     router: Arc<Router>,
+    wake: Option<Arc<Notify>>,
 }
 
 /// An object, and how it was found.
@@ -84,7 +86,14 @@ impl Intake {
             ledger,
             stores,
             router,
+            wake: None,
         }
+    }
+
+    /// Rings whenever there is something new to load.
+    #[must_use]
+    pub fn waking(self, wake: Option<Arc<Notify>>) -> Self {
+        Self { wake, ..self }
     }
 
     /// Records what was found: one answer for each, in order.
@@ -274,6 +283,9 @@ impl Intake {
 
     fn tell(&self, outcome: Outcome, id: ArrivalId, object: &Object, pipeline: &Pipeline) {
         counts::add(&self.source, outcome, 1);
+        if let (Outcome::New | Outcome::Requeued, Some(wake)) = (outcome, &self.wake) {
+            wake.notify_one();
+        }
         let (source, pipeline) = (self.source.as_str(), pipeline.name.as_str());
         let Location { bucket, key, .. } = &object.location;
         match outcome {

@@ -6,6 +6,7 @@ use arrivage_ledger::SharedLedger;
 use arrivage_model::Router;
 use arrivage_store::{Backoff, Stores};
 use futures::FutureExt;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -65,6 +66,7 @@ pub struct Context {
 pub struct Watcher {
     sources: Vec<(Source, Monitor)>,
     context: Context,
+    wake: Option<Arc<Notify>>,
 }
 
 impl Watcher {
@@ -78,7 +80,15 @@ impl Watcher {
         Self {
             sources: sources.into_iter().map(monitored).collect(),
             context,
+            wake: None,
         }
+    }
+
+    /// Rings whenever there is something new to load, so that a processor beside it
+    /// need not wait for its next look.
+    #[must_use]
+    pub fn waking(self, wake: Arc<Notify>) -> Self {
+        Self { wake: Some(wake), ..self }
     }
 
     /// How the sources are doing, now and while they work.
@@ -102,6 +112,7 @@ impl Watcher {
                 source,
                 monitor,
                 self.context.clone(),
+                self.wake.clone(),
                 stop.clone(),
             ));
         }
@@ -110,7 +121,13 @@ impl Watcher {
 }
 
 /// A source that panics has a defect; the others go on, and it starts anew.
-async fn supervise(source: Source, monitor: Monitor, context: Context, stop: CancellationToken) {
+async fn supervise(
+    source: Source,
+    monitor: Monitor,
+    context: Context,
+    wake: Option<Arc<Notify>>,
+    stop: CancellationToken,
+) {
     let mut backoff = Backoff::default();
     info!(source = source.name(), kind = source.kind(), "watching");
     loop {
@@ -118,6 +135,7 @@ async fn supervise(source: Source, monitor: Monitor, context: Context, stop: Can
             source.clone(),
             monitor.clone(),
             context.clone(),
+            wake.clone(),
             stop.clone(),
         );
         let Err(panic) = AssertUnwindSafe(work).catch_unwind().await else {
@@ -134,13 +152,19 @@ async fn supervise(source: Source, monitor: Monitor, context: Context, stop: Can
     }
 }
 
-async fn run(source: Source, monitor: Monitor, context: Context, stop: CancellationToken) {
+async fn run(
+    source: Source,
+    monitor: Monitor,
+    context: Context,
+    wake: Option<Arc<Notify>>,
+    stop: CancellationToken,
+) {
     let Context {
         ledger,
         stores,
         router,
     } = context;
-    let intake = Intake::new(source.name(), ledger, stores.clone(), Arc::clone(&router));
+    let intake = Intake::new(source.name(), ledger, stores.clone(), Arc::clone(&router)).waking(wake);
     match source {
         Source::Sqs(source) => Receiver::new(source, intake, monitor).run(stop).await,
         Source::Folder(source) => Looker::new(source, router, intake, monitor).run(stop).await,

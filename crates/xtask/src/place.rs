@@ -9,13 +9,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-/// The root of the repository.
+/// The root of the repository that cargo runs this in; where it was built, if cargo
+/// does not run it.
 pub fn workspace() -> PathBuf {
-    let crates = Path::new(env!("CARGO_MANIFEST_DIR"));
-    crates
+    let built_in = || env!("CARGO_MANIFEST_DIR").into();
+    let package: PathBuf = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(built_in, Into::into);
+    package
         .ancestors()
-        .nth(2)
-        .expect("xtask lies in crates/xtask")
+        .find(|directory| directory.join("Cargo.lock").is_file())
+        .unwrap_or(&package)
         .to_owned()
 }
 

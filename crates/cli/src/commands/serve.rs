@@ -26,7 +26,7 @@ pub(super) async fn run(wiring: &Wiring, start: &Start) -> Result<u8, Failure> {
     let wake = Arc::new(Notify::new());
     let stores = wiring.stores()?;
     let processor = wiring.processor(stores.clone(), Arc::clone(&wake))?;
-    let watcher = watcher(wiring, stores)?;
+    let watcher = watcher(wiring, stores)?.waking(wake);
     let served = serve(wiring, Some(watcher.health()), &signals.abort).await?;
     if open(wiring, start, &signals.stop).await? {
         tokio::join!(

@@ -1,55 +1,11 @@
 use std::collections::BTreeMap;
 
-use arrivage_model::{ArrivalId, State, VersionId};
+use arrivage_model::{ArrivalId, ETag, Location, State, VersionId};
 use sqlx::{PgPool, Row};
 
 use super::{begin, classify, commit, history};
 use crate::again::{Again, again};
-use crate::{Declared, FoundBy, Ignored, Registered, Registration, Result, Unreadable};
-
-/// How many objects without a pipeline, and how many unreadable notifications,
-/// are kept.
-const KEPT_IGNORED: i64 = 1000;
-const KEPT_UNREADABLE: i64 = 10_000;
-
-pub(super) async fn declare(pool: &PgPool, pipelines: &[Declared]) -> Result<()> {
-    let names: Vec<&str> = pipelines.iter().map(|p| p.name.as_str()).collect();
-    let attempts: Vec<i32> = pipelines
-        .iter()
-        .map(|p| i32::try_from(p.max_attempts).unwrap_or(i32::MAX))
-        .collect();
-    let mut tx = begin(pool).await?;
-    sqlx::query(
-        "-- ledger::declare
-        INSERT INTO arrivage.pipeline AS p (name, max_attempts)
-        SELECT * FROM unnest($1::text[], $2::int[]) AS declared (name, max_attempts)
-        ORDER BY name
-        ON CONFLICT (name) DO UPDATE SET max_attempts = EXCLUDED.max_attempts
-        WHERE p.max_attempts <> EXCLUDED.max_attempts",
-    )
-    .bind(names)
-    .bind(attempts)
-    .execute(&mut *tx)
-    .await
-    .map_err(classify::statement)?;
-    commit(tx).await
-}
-
-pub(super) async fn retain(pool: &PgPool, pipelines: &[String]) -> Result<()> {
-    let mut tx = begin(pool).await?;
-    sqlx::query(
-        "-- ledger::retain
-        DELETE FROM arrivage.pipeline p
-        WHERE p.name <> ALL ($1) AND NOT EXISTS (
-          SELECT FROM arrivage.arrival a
-          WHERE a.pipeline = p.name AND a.state IN ('waiting', 'loading'))",
-    )
-    .bind(pipelines)
-    .execute(&mut *tx)
-    .await
-    .map_err(classify::statement)?;
-    commit(tx).await
-}
+use crate::{FoundBy, Registered, Registration, Result};
 
 /// One identity of a batch, with every registration that named it.
 struct Found<'a> {
@@ -60,11 +16,23 @@ struct Found<'a> {
     places: Vec<usize>,
 }
 
+impl<'a> Found<'a> {
+    fn identity(&self) -> (&'a str, &'a Location, &'a ETag) {
+        let Registration { pipeline, object, .. } = self.first;
+        (pipeline, &object.location, &object.etag)
+    }
+
+    /// Nobody told of it: it only stands where somebody looked.
+    fn is_listed(&self) -> bool {
+        self.messages.iter().all(|found_by| **found_by == FoundBy::Listing)
+    }
+}
+
 pub(super) async fn register(pool: &PgPool, found: &[Registration]) -> Result<Vec<Registered>> {
     let mut identities: BTreeMap<_, Found<'_>> = BTreeMap::new();
     for (place, registration) in found.iter().enumerate() {
         let object = &registration.object;
-        let identity = (&registration.pipeline, &object.location, &object.etag);
+        let identity = (registration.pipeline.as_str(), &object.location, &object.etag);
         let entry = identities.entry(identity).or_insert(Found {
             first: registration,
             version: None,
@@ -78,8 +46,19 @@ pub(super) async fn register(pool: &PgPool, found: &[Registration]) -> Result<Ve
     let mut answers = vec![None; found.len()];
     let mut tx = begin(pool).await?;
     let identities: Vec<Found<'_>> = identities.into_values().collect();
-    let new = insert(&mut tx, &identities).await?;
-    for (identity, id) in identities.iter().zip(new) {
+    let (listed, told): (Vec<_>, Vec<_>) = identities.into_iter().partition(Found::is_listed);
+    let known = known(&mut tx, &listed).await?;
+    let mut unknown = told;
+    for (identity, answer) in listed.into_iter().zip(known) {
+        match answer {
+            Some(answer) => identity.places.iter().for_each(|place| answers[*place] = Some(answer)),
+            None => unknown.push(identity),
+        }
+    }
+    // Sorted again, so that two watchers insert in the same order.
+    unknown.sort_by_key(|found| found.identity());
+    let new = insert(&mut tx, &unknown).await?;
+    for (identity, id) in unknown.iter().zip(new) {
         let answer = match id {
             Some(id) => {
                 let rest = &identity.messages[1..];
@@ -114,6 +93,50 @@ fn last_message<'a>(messages: &[&'a FoundBy]) -> Option<&'a str> {
         FoundBy::Message(id) => Some(id.as_str()),
         FoundBy::Listing | FoundBy::Person => None,
     })
+}
+
+/// Looks up, without a lock, what a listing sees: most of it is known, and stays
+/// as it is.
+async fn known(
+    tx: &mut super::PgTransaction,
+    listed: &[Found<'_>],
+) -> Result<Vec<Option<Registered>>> {
+    let mut known = vec![None; listed.len()];
+    if listed.is_empty() {
+        return Ok(known);
+    }
+    let all = |of: fn(&Registration) -> &str| -> Vec<String> {
+        listed.iter().map(|found| of(found.first).to_owned()).collect()
+    };
+    let rows = sqlx::query(
+        "-- ledger::known
+        SELECT f.place, a.id, a.state, a.state = 'loaded' AND EXISTS (
+            SELECT FROM arrivage.arrival b
+            WHERE b.pipeline = a.pipeline AND b.store = a.store AND b.bucket = a.bucket
+              AND b.key = a.key AND b.state = 'loaded'
+              AND (b.finished_at, b.id) > (a.finished_at, a.id)) AS overtaken
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
+          WITH ORDINALITY AS f (pipeline, store, bucket, key, etag, place)
+        JOIN arrivage.arrival a USING (pipeline, store, bucket, key, etag)",
+    )
+    .bind(all(|r| &r.pipeline))
+    .bind(all(|r| r.object.location.store.as_str()))
+    .bind(all(|r| &r.object.location.bucket))
+    .bind(all(|r| &r.object.location.key))
+    .bind(all(|r| r.object.etag.as_str()))
+    .fetch_all(&mut **tx)
+    .await
+    .map_err(classify::statement)?;
+    for row in rows {
+        let place: i64 = row.get("place");
+        let id = ArrivalId(row.get("id"));
+        known[place as usize - 1] = Some(if row.get("overtaken") {
+            Registered::LoadedBefore(id)
+        } else {
+            Registered::Known(id, history::state(&row)?)
+        });
+    }
+    Ok(known)
 }
 
 /// Inserts what is new; for each identity its id, or nothing where it was known.
@@ -282,92 +305,3 @@ pub(super) async fn load_anew(pool: &PgPool, id: ArrivalId) -> Result<()> {
     commit(tx).await
 }
 
-pub(super) async fn keep_unreadable(pool: &PgPool, notifications: &[Unreadable]) -> Result<()> {
-    fn all<'a>(n: &'a [Unreadable], of: impl Fn(&'a Unreadable) -> &'a str) -> Vec<String> {
-        n.iter().map(|n| of(n).replace('\0', "\u{FFFD}")).collect()
-    }
-    let mut tx = begin(pool).await?;
-    sqlx::query(
-        "-- ledger::keep_unreadable
-        INSERT INTO arrivage.unreadable_notification (source, body, reason)
-        SELECT * FROM unnest($1::text[], $2::text[], $3::text[])",
-    )
-    .bind(all(notifications, |n| &n.source))
-    .bind(all(notifications, |n| {
-        crate::words::cut(&n.body, Unreadable::MAX_BODY)
-    }))
-    .bind(all(notifications, |n| &n.reason))
-    .execute(&mut *tx)
-    .await
-    .map_err(classify::statement)?;
-    sqlx::query(
-        "-- ledger::bound_unreadable
-        DELETE FROM arrivage.unreadable_notification WHERE id <= (
-          SELECT id FROM arrivage.unreadable_notification ORDER BY id DESC OFFSET $1 LIMIT 1)",
-    )
-    .bind(KEPT_UNREADABLE)
-    .execute(&mut *tx)
-    .await
-    .map_err(classify::statement)?;
-    commit(tx).await
-}
-
-pub(super) async fn keep_ignored(pool: &PgPool, objects: &[Ignored]) -> Result<()> {
-    fn all<'a, T>(objects: &'a [Ignored], of: impl Fn(&'a Ignored) -> T) -> Vec<T> {
-        objects.iter().map(of).collect()
-    }
-    let mut tx = begin(pool).await?;
-    sqlx::query(
-        "-- ledger::keep_ignored
-        INSERT INTO arrivage.ignored_object (store, bucket, key, size, source)
-        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[])",
-    )
-    .bind(all(objects, |o| o.location.store.as_str()))
-    .bind(all(objects, |o| o.location.bucket.as_str()))
-    .bind(all(objects, |o| o.location.key.as_str()))
-    .bind(all(objects, |o| {
-        o.size.and_then(|size| i64::try_from(size).ok())
-    }))
-    .bind(all(objects, |o| o.source.as_str()))
-    .execute(&mut *tx)
-    .await
-    .map_err(classify::statement)?;
-    sqlx::query(
-        "-- ledger::bound_ignored
-        DELETE FROM arrivage.ignored_object WHERE id <= (
-          SELECT id FROM arrivage.ignored_object ORDER BY id DESC OFFSET $1 LIMIT 1)",
-    )
-    .bind(KEPT_IGNORED)
-    .execute(&mut *tx)
-    .await
-    .map_err(classify::statement)?;
-    commit(tx).await
-}
-
-pub(super) async fn set_paused(pool: &PgPool, pipeline: &str, why: Option<&str>) -> Result<()> {
-    let mut tx = begin(pool).await?;
-    sqlx::query(
-        "-- ledger::pause\nUPDATE arrivage.pipeline SET paused_reason = $2 WHERE name = $1",
-    )
-    .bind(pipeline)
-    .bind(why)
-    .execute(&mut *tx)
-    .await
-    .map_err(classify::statement)?;
-    commit(tx).await
-}
-
-pub(super) async fn paused(pool: &PgPool, pipelines: &[String]) -> Result<Vec<(String, String)>> {
-    let mut tx = begin(pool).await?;
-    let rows = sqlx::query_as(
-        "-- ledger::paused
-        SELECT name, paused_reason FROM arrivage.pipeline
-        WHERE name = ANY ($1) AND paused_reason IS NOT NULL ORDER BY name",
-    )
-    .bind(pipelines)
-    .fetch_all(&mut *tx)
-    .await
-    .map_err(classify::statement)?;
-    commit(tx).await?;
-    Ok(rows)
-}

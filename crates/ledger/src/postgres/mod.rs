@@ -8,8 +8,10 @@ mod claiming;
 mod classify;
 mod history;
 mod intake;
+mod kept;
 mod leasing;
 mod migrating;
+mod pipelines;
 mod target;
 
 use std::time::Duration;
@@ -121,11 +123,11 @@ impl Ledger for PostgresLedger {
     }
 
     async fn declare(&self, pipelines: &[Declared]) -> Result<()> {
-        intake::declare(&self.pool, pipelines).await
+        pipelines::declare(&self.pool, pipelines).await
     }
 
     async fn retain(&self, pipelines: &[String]) -> Result<()> {
-        intake::retain(&self.pool, pipelines).await
+        pipelines::retain(&self.pool, pipelines).await
     }
 
     async fn register(&self, found: &[Registration]) -> Result<Vec<Registered>> {
@@ -137,11 +139,11 @@ impl Ledger for PostgresLedger {
     }
 
     async fn keep_unreadable(&self, notifications: &[Unreadable]) -> Result<()> {
-        intake::keep_unreadable(&self.pool, notifications).await
+        kept::keep_unreadable(&self.pool, notifications).await
     }
 
     async fn keep_ignored(&self, objects: &[Ignored]) -> Result<()> {
-        intake::keep_ignored(&self.pool, objects).await
+        kept::keep_ignored(&self.pool, objects).await
     }
 
     async fn claim(
@@ -209,15 +211,15 @@ impl Ledger for PostgresLedger {
     }
 
     async fn pause(&self, pipeline: &str, reason: &str) -> Result<()> {
-        intake::set_paused(&self.pool, pipeline, Some(reason)).await
+        pipelines::set_paused(&self.pool, pipeline, Some(reason)).await
     }
 
     async fn resume(&self, pipeline: &str) -> Result<()> {
-        intake::set_paused(&self.pool, pipeline, None).await
+        pipelines::set_paused(&self.pool, pipeline, None).await
     }
 
     async fn paused(&self, pipelines: &[String]) -> Result<Vec<(String, String)>> {
-        intake::paused(&self.pool, pipelines).await
+        pipelines::paused(&self.pool, pipelines).await
     }
 
     async fn arrivals(&self, filter: &Filter, limit: usize) -> Result<Vec<Arrival>> {

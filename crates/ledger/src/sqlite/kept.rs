@@ -46,6 +46,16 @@ pub(super) async fn keep_ignored(database: &Database, objects: &[Ignored]) -> Re
     let mut writing = database.write().await?;
     for object in objects {
         sqlx::query(
+            "-- ledger::seen_again
+            DELETE FROM arrivage_ignored_object WHERE store = ?1 AND bucket = ?2 AND key = ?3",
+        )
+        .bind(object.location.store.as_str())
+        .bind(&object.location.bucket)
+        .bind(&object.location.key)
+        .execute(writing.connection())
+        .await
+        .map_err(classify::statement)?;
+        sqlx::query(
             "-- ledger::keep_ignored
             INSERT INTO arrivage_ignored_object (store, bucket, key, size, source)
             VALUES (?1, ?2, ?3, ?4, ?5)",
