@@ -111,11 +111,17 @@ fn may(token: Option<&str>, headers: &HeaderMap) -> bool {
     let Some(token) = token else {
         return true;
     };
-    let shown = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
+    let shown = headers
+        .get(header::AUTHORIZATION)
+        .map(HeaderValue::as_bytes)
+        .unwrap_or_default();
     let Some(shown) = shown.strip_prefix(b"Bearer ") else {
         return false;
     };
-    let differing = shown.iter().zip(token.as_bytes()).fold(0, |all, (a, b)| all | (a ^ b));
+    let differing = shown
+        .iter()
+        .zip(token.as_bytes())
+        .fold(0, |all, (a, b)| all | (a ^ b));
     shown.len() == token.len() && std::hint::black_box(differing) == 0
 }
 

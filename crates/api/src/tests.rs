@@ -65,7 +65,19 @@ async fn probes_answer_and_say_what_does_not_work() {
         r#""detail":"there is nothing at /nothing""#,
     )
     .await;
-    check("GET /nothing\nAuthorization: Bearer secrex", true, "401", "http.token").await;
-    check("GET /nothing\nAuthorization: Bearer secret", true, "404", "there is nothing at").await;
+    check(
+        "GET /nothing\nAuthorization: Bearer secrex",
+        true,
+        "401",
+        "http.token",
+    )
+    .await;
+    check(
+        "GET /nothing\nAuthorization: Bearer secret",
+        true,
+        "404",
+        "there is nothing at",
+    )
+    .await;
     check("POST /healthz", true, "405", r#""status":405"#).await;
 }

@@ -29,12 +29,18 @@ pub(crate) struct Failure {
 impl Failure {
     /// Another attempt may mend it.
     pub(crate) fn again(error: impl Into<anyhow::Error>) -> Self {
-        Self { code: AGAIN, error: error.into() }
+        Self {
+            code: AGAIN,
+            error: error.into(),
+        }
     }
 
     /// Only a person can mend it.
     pub(crate) fn person(error: impl Into<anyhow::Error>) -> Self {
-        Self { code: PERSON, error: error.into() }
+        Self {
+            code: PERSON,
+            error: error.into(),
+        }
     }
 
     /// The same, in words of our own.
@@ -52,14 +58,22 @@ impl From<ConfigErrors> for Failure {
 impl From<LedgerError> for Failure {
     fn from(error: LedgerError) -> Self {
         let passing = error.is_passing() || matches!(error, LedgerError::Unexpected(_));
-        if passing { Self::again(error) } else { Self::person(error) }
+        if passing {
+            Self::again(error)
+        } else {
+            Self::person(error)
+        }
     }
 }
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let passing = error.is_away() && !error.is_misconfigured();
-        if passing { Self::again(error) } else { Self::person(error) }
+        if passing {
+            Self::again(error)
+        } else {
+            Self::person(error)
+        }
     }
 }
 

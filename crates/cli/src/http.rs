@@ -63,7 +63,11 @@ async fn readiness(ledger: SharedLedger, sources: Option<Health>) -> Vec<Check> 
         Ok(Err(error)) => Some(error.to_string()),
         Err(_) => Some(format!("no answer within {PROBE:?}")),
     };
-    let check = |name: String, error: Option<String>| Check { name, ok: error.is_none(), error };
+    let check = |name: String, error: Option<String>| Check {
+        name,
+        ok: error.is_none(),
+        error,
+    };
     let mut checks = vec![check("database".to_owned(), database)];
     for source in sources.iter().flat_map(Health::sources) {
         checks.push(check(source.name, source.problem));

@@ -16,10 +16,14 @@ pub(crate) fn start(common: &Common, level: &str, bars: &MultiProgress) {
         _ => "trace",
     };
     let names = ["cli", "api", "ledger", "processor", "store", "watcher"];
-    let own: Vec<String> = names.iter().map(|name| format!("arrivage_{name}={level}")).collect();
+    let own: Vec<String> = names
+        .iter()
+        .map(|name| format!("arrivage_{name}={level}"))
+        .collect();
     // The binary's own crate is named after it.
     let default = format!("warn,arrivage={level},{}", own.join(","));
-    let filter = EnvFilter::try_from_env("ARRIVAGE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let filter =
+        EnvFilter::try_from_env("ARRIVAGE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     let base = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(Beside(bars.clone()))

@@ -20,7 +20,9 @@ use crate::arguments::Arguments;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
     let code = match runtime {
         Ok(runtime) => {
             let code = runtime.block_on(commands::execute(arguments));

@@ -15,7 +15,11 @@ pub(crate) fn say(line: &str) {
 /// program quietly.
 pub(crate) fn data(line: &str) {
     if let Err(error) = writeln!(io::stdout().lock(), "{line}") {
-        let code = if error.kind() == io::ErrorKind::BrokenPipe { 0 } else { 1 };
+        let code = if error.kind() == io::ErrorKind::BrokenPipe {
+            0
+        } else {
+            1
+        };
         std::process::exit(code);
     }
 }
@@ -23,7 +27,10 @@ pub(crate) fn data(line: &str) {
 /// One JSON object a line.
 pub(crate) fn json_lines<T: Serialize>(rows: &[T]) {
     for row in rows {
-        data(&serde_json::to_string(row).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}")));
+        data(
+            &serde_json::to_string(row)
+                .unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}")),
+        );
     }
 }
 
@@ -34,13 +41,20 @@ pub(crate) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) {
     });
     let width: [usize; N] = std::array::from_fn(|column| {
         let cells = rows.iter().map(|row| row[column].width());
-        cells.chain([header[column].width()]).max().unwrap_or_default()
+        cells
+            .chain([header[column].width()])
+            .max()
+            .unwrap_or_default()
     });
     let line = |cells: [&str; N]| {
         let mut line = String::new();
         for (column, cell) in cells.into_iter().enumerate() {
             let blanks = " ".repeat(width[column] - cell.width());
-            let (before, after) = if right[column] { (blanks.as_str(), "") } else { ("", blanks.as_str()) };
+            let (before, after) = if right[column] {
+                (blanks.as_str(), "")
+            } else {
+                ("", blanks.as_str())
+            };
             line.push_str(&format!("{before}{cell}{after}  "));
         }
         line.trim_end().to_owned()

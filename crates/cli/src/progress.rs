@@ -35,7 +35,10 @@ pub(crate) fn show(processor: &Arc<Processor>, bars: &MultiProgress) -> Shown {
             log(&processor).await;
         }
     };
-    Shown { _task: AbortOnDropHandle::new(tokio::spawn(task)), bars: bars.clone() }
+    Shown {
+        _task: AbortOnDropHandle::new(tokio::spawn(task)),
+        bars: bars.clone(),
+    }
 }
 
 async fn draw(processor: &Processor, bars: &MultiProgress) {
@@ -50,7 +53,9 @@ async fn draw(processor: &Processor, bars: &MultiProgress) {
             still
         });
         for load in &loading {
-            let bar = drawn.entry(load.url.clone()).or_insert_with(|| bars.add(bar(load)));
+            let bar = drawn
+                .entry(load.url.clone())
+                .or_insert_with(|| bars.add(bar(load)));
             bar.set_position(load.bytes_read());
             bar.set_message(records(load));
         }
@@ -64,16 +69,25 @@ fn bar(load: &Loading) -> ProgressBar {
             ProgressBar::new(size),
             "{prefix} [{bar:24}] {bytes}/{total_bytes} {msg} {bytes_per_sec} {eta} left",
         ),
-        None => (ProgressBar::no_length(), "{prefix} {bytes} {msg} {bytes_per_sec}"),
+        None => (
+            ProgressBar::no_length(),
+            "{prefix} {bytes} {msg} {bytes_per_sec}",
+        ),
     };
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    bar.with_style(style.progress_chars("=> ")).with_prefix(crate::output::cell(&load.url, 40))
+    let style =
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    bar.with_style(style.progress_chars("=> "))
+        .with_prefix(crate::output::cell(&load.url, 40))
 }
 
 fn records(load: &Loading) -> String {
     let seconds = load.since.elapsed().as_secs_f64().max(0.001);
     let rate = load.new_records() as f64 / seconds;
-    format!("{} records {}/s", HumanCount(load.records()), HumanCount(rate as u64))
+    format!(
+        "{} records {}/s",
+        HumanCount(load.records()),
+        HumanCount(rate as u64)
+    )
 }
 
 async fn log(processor: &Processor) {

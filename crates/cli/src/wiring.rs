@@ -36,7 +36,9 @@ pub(crate) enum Schema {
 
 /// Reads the configuration.
 pub(crate) fn configuration(common: &Common) -> Result<Config, Failure> {
-    Ok(Config::load(common.config.as_deref(), &|name| std::env::var(name).ok())?)
+    Ok(Config::load(common.config.as_deref(), &|name| {
+        std::env::var(name).ok()
+    })?)
 }
 
 impl Wiring {
@@ -54,7 +56,11 @@ impl Wiring {
             connections: processor.workers * processor.connections + 2,
         })?;
         let router = Arc::new(config.router()?);
-        Ok(Self { config, ledger, router })
+        Ok(Self {
+            config,
+            ledger,
+            router,
+        })
     }
 
     /// Makes the ledger ready, trying again while the database is away: for ever,
@@ -111,12 +117,24 @@ impl Wiring {
             ..AwsSettings::default()
         };
         let folders = self.config.folders()?;
-        let folders = folders.iter().map(|(name, path)| (name.clone(), PathBuf::from(path)));
-        Ok(Stores::new(S3Settings { aws, path_style: s3.path_style }, folders.collect()))
+        let folders = folders
+            .iter()
+            .map(|(name, path)| (name.clone(), PathBuf::from(path)));
+        Ok(Stores::new(
+            S3Settings {
+                aws,
+                path_style: s3.path_style,
+            },
+            folders.collect(),
+        ))
     }
 
     /// A processor as the configuration wants it.
-    pub(crate) fn processor(&self, stores: Stores, wake: Arc<Notify>) -> Result<Arc<Processor>, Failure> {
+    pub(crate) fn processor(
+        &self,
+        stores: Stores,
+        wake: Arc<Notify>,
+    ) -> Result<Arc<Processor>, Failure> {
         let processor = self.config.processor()?;
         let settings = Settings {
             workers: processor.workers as usize,

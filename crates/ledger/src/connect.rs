@@ -25,7 +25,10 @@ pub enum Pooler {
 /// Opens the ledger that the URL names. Does not connect yet: the first call does.
 pub fn connect(options: &ConnectOptions) -> Result<SharedLedger, LedgerError> {
     if options.url.starts_with("sqlite:") {
-        Ok(Arc::new(SqliteLedger::open(&options.url, options.connections)?))
+        Ok(Arc::new(SqliteLedger::open(
+            &options.url,
+            options.connections,
+        )?))
     } else {
         Ok(Arc::new(PostgresLedger::open(options)?))
     }

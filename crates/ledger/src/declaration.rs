@@ -31,10 +31,15 @@ pub(crate) fn columns(pipeline: &Pipeline) -> Result<Vec<NewColumn<'_>>> {
         .columns
         .iter()
         .map(|column| {
-            let kind =
-                column.kind.ok_or_else(|| refuse(format!("column {} needs a type", column.name)))?;
+            let kind = column
+                .kind
+                .ok_or_else(|| refuse(format!("column {} needs a type", column.name)))?;
             let not_null = column.required || key.contains(&column.name);
-            Ok(NewColumn { name: &column.name, kind, not_null })
+            Ok(NewColumn {
+                name: &column.name,
+                kind,
+                not_null,
+            })
         })
         .collect()
 }

@@ -34,8 +34,6 @@ impl Budget {
         let permit = runtime
             .block_on(permit)
             .expect("the budget is never closed");
-        Share {
-            _permit: permit,
-        }
+        Share { _permit: permit }
     }
 }

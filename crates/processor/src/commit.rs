@@ -146,10 +146,16 @@ impl<'a> Committer<'a> {
             if !error.is_passing() && !matches!(error, LedgerError::NotMatched) {
                 return Err(error.into());
             }
-            tracing::warn!(error = chain(&error), "a chunk was not committed; looking what became of it");
+            tracing::warn!(
+                error = chain(&error),
+                "a chunk was not committed; looking what became of it"
+            );
             again = true;
             later.clear();
-            match (self.resolve(chunk, step.as_ref(), &mut backoff).await?, step) {
+            match (
+                self.resolve(chunk, step.as_ref(), &mut backoff).await?,
+                step,
+            ) {
                 (Doubt::Committed, Some(step)) => break step,
                 (Doubt::Committed | Doubt::Behind, _) => return Err(LoadError::Behind),
                 (Doubt::NotCommitted, _) => {}
@@ -161,7 +167,9 @@ impl<'a> Committer<'a> {
             filled = self.load.fill(draft).await;
         };
         self.rejected += step.advance.rejected;
-        self.load.loading.committed(step.advance.to.bytes_read, step.advance.to.records);
+        self.load
+            .loading
+            .committed(step.advance.to.bytes_read, step.advance.to.records);
         self.report(&step.advance);
         self.at = step.advance.to;
         step.over.map_or(Ok(again), Err)
@@ -169,7 +177,12 @@ impl<'a> Committer<'a> {
 
     /// The step that the chunk makes from here.
     fn step(&self, chunk: &Chunk, rejected: u64) -> Step {
-        let over = over(self.budget(), self.rejected + rejected, chunk.end.records, chunk.last);
+        let over = over(
+            self.budget(),
+            self.rejected + rejected,
+            chunk.end.records,
+            chunk.last,
+        );
         let advance = Advance {
             from_records: self.at.records,
             from_offset: self.at.offset,

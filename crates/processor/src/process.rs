@@ -169,9 +169,19 @@ impl Processor {
         let (from, rejected) = self.start_over_if_ordered(claim, held, &job).await?;
         let mut keeper = self.keep(held.lease, loading);
         let mut reading = self.read(claim, &job, from.clone(), loading);
-        let load = Load { ledger: &self.ledger, lease: held.lease, job: &job, loading };
+        let load = Load {
+            ledger: &self.ledger,
+            lease: held.lease,
+            job: &job,
+            loading,
+        };
         let connections = self.settings.connections;
-        let mut committer = Committer { load, at: from, rejected, connections };
+        let mut committer = Committer {
+            load,
+            at: from,
+            rejected,
+            connections,
+        };
         tokio::select! {
             result = committer.commit_all(&mut reading, &signals.stop) => result,
             lost = keeper.lost() => Err(lost),

@@ -127,11 +127,21 @@ fn decode(
                 true
             }
             Some(Err(error)) => return Err(error),
-            None => return Err(LoadError::Broken("the reader ended before its file did".into())),
+            None => {
+                return Err(LoadError::Broken(
+                    "the reader ended before its file did".into(),
+                ));
+            }
         };
         while let Some(chunk) = decoder.take()? {
             let last = chunk.last;
-            if chunks.blocking_send(Ok(Draft { chunk, _share: share.take() })).is_err() {
+            if chunks
+                .blocking_send(Ok(Draft {
+                    chunk,
+                    _share: share.take(),
+                }))
+                .is_err()
+            {
                 return Ok(());
             }
             if !last {

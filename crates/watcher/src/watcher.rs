@@ -88,7 +88,10 @@ impl Watcher {
     /// need not wait for its next look.
     #[must_use]
     pub fn waking(self, wake: Arc<Notify>) -> Self {
-        Self { wake: Some(wake), ..self }
+        Self {
+            wake: Some(wake),
+            ..self
+        }
     }
 
     /// How the sources are doing, now and while they work.
@@ -164,7 +167,8 @@ async fn run(
         stores,
         router,
     } = context;
-    let intake = Intake::new(source.name(), ledger, stores.clone(), Arc::clone(&router)).waking(wake);
+    let intake =
+        Intake::new(source.name(), ledger, stores.clone(), Arc::clone(&router)).waking(wake);
     match source {
         Source::Sqs(source) => Receiver::new(source, intake, monitor).run(stop).await,
         Source::Folder(source) => Looker::new(source, router, intake, monitor).run(stop).await,

@@ -1,11 +1,12 @@
 //! `cargo xtask check` runs every check on a fresh machine; `cargo xtask servers` starts the servers
-//! of the tests, to try things by hand.
+//! of the tests, to try things by hand; `cargo xtask bench` measures speed and memory.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "the terminal is what this program is for"
 )]
 
+mod bench;
 mod check;
 mod install;
 mod runner;
@@ -19,7 +20,8 @@ const USAGE: &str = "\
 Usage: cargo xtask COMMAND
 
   check     everything: servers, format, lints, tests, doc tests, licences
-  servers   starts the servers of the tests and stays until Ctrl-C";
+  servers   starts the servers of the tests and stays until Ctrl-C
+  bench     loads beside psql's \\copy: ratios of time, and peak memory";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
     let done = match arguments[..] {
         ["check"] => check::check(),
         ["servers"] => servers::stay(),
+        ["bench"] => bench::bench().map(|()| ExitCode::SUCCESS),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

@@ -30,7 +30,12 @@ impl Finding {
             Some((code, problem)) => (code, Some(problem)),
             None => (exit::DONE, None),
         };
-        Self { ok: problem.is_none(), what: what.into(), problem, code }
+        Self {
+            ok: problem.is_none(),
+            what: what.into(),
+            problem,
+            code,
+        }
     }
 }
 
@@ -58,7 +63,11 @@ pub(super) async fn check(config: Config, options: Check) -> Result<u8, Failure>
             }
         }
     }
-    Ok(findings.iter().map(|finding| finding.code).max().unwrap_or(exit::DONE))
+    Ok(findings
+        .iter()
+        .map(|finding| finding.code)
+        .max()
+        .unwrap_or(exit::DONE))
 }
 
 /// The database, the ledger in it, and the table of each pipeline.
@@ -81,7 +90,9 @@ async fn database(wiring: &Wiring) -> Result<Vec<Finding>, Failure> {
 async fn table(wiring: &Wiring, pipeline: &Pipeline) -> Finding {
     let what = format!("table {} of pipeline {}", pipeline.table, pipeline.name);
     let problem = match wiring.ledger.table(&pipeline.table).await {
-        Ok(table) => Plan::new(pipeline, &table).err().map(|error| (exit::PERSON, error.to_string())),
+        Ok(table) => Plan::new(pipeline, &table)
+            .err()
+            .map(|error| (exit::PERSON, error.to_string())),
         Err(LedgerError::Target(arrivage_ledger::TargetRefusal::Missing(_)))
             if pipeline.create_table =>
         {
@@ -93,7 +104,11 @@ async fn table(wiring: &Wiring, pipeline: &Pipeline) -> Finding {
 }
 
 fn ledger_problem(error: &LedgerError) -> (u8, String) {
-    let code = if error.is_passing() { exit::AGAIN } else { exit::PERSON };
+    let code = if error.is_passing() {
+        exit::AGAIN
+    } else {
+        exit::PERSON
+    };
     (code, chain(error))
 }
 
@@ -104,16 +119,24 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 /// The buckets that patterns and listings name in full.
 fn buckets(wiring: &Wiring) -> Result<BTreeSet<String>, Failure> {
-    let patterns = wiring.router.pipelines().iter().flat_map(|pipeline| &pipeline.patterns);
+    let patterns = wiring
+        .router
+        .pipelines()
+        .iter()
+        .flat_map(|pipeline| &pipeline.patterns);
     let named = patterns.filter_map(|pattern| {
         let (bucket, _) = pattern.as_str().strip_prefix("s3://")?.split_once('/')?;
         let literal = !bucket.contains(['*', '?', '{', '[', '\\']);
         literal.then(|| bucket.to_owned())
     });
-    let listed = wiring.config.sources()?.iter().filter_map(|source| match source {
-        Source::Listing(listing) => Some(listing.location.bucket.clone()),
-        Source::Sqs(_) | Source::Folder(_) => None,
-    });
+    let listed = wiring
+        .config
+        .sources()?
+        .iter()
+        .filter_map(|source| match source {
+            Source::Listing(listing) => Some(listing.location.bucket.clone()),
+            Source::Sqs(_) | Source::Folder(_) => None,
+        });
     Ok(named.chain(listed).collect())
 }
 
@@ -128,20 +151,35 @@ async fn bucket_reads(stores: &Stores, bucket: &str) -> Finding {
 
 fn store_problem(error: &StoreError) -> (u8, String) {
     let passing = error.is_away() && !error.is_misconfigured();
-    (if passing { exit::AGAIN } else { exit::PERSON }, chain(error))
+    (
+        if passing { exit::AGAIN } else { exit::PERSON },
+        chain(error),
+    )
 }
 
 async fn source_works(source: &Source) -> Option<Finding> {
     match source {
         Source::Sqs(source) => {
-            let problem = check_queue(source).await.err().map(|words| (exit::PERSON, words));
+            let problem = check_queue(source)
+                .await
+                .err()
+                .map(|words| (exit::PERSON, words));
             Some(Finding::new(format!("queue {}", source.queue_url), problem))
         }
         Source::Folder(source) => {
             let problem = std::fs::read_dir(&source.path).err().map(|error| {
-                (exit::PERSON, format!("{error}; make the folder, or mend source.{}.path", source.name))
+                (
+                    exit::PERSON,
+                    format!(
+                        "{error}; make the folder, or mend source.{}.path",
+                        source.name
+                    ),
+                )
             });
-            Some(Finding::new(format!("folder {}", source.path.display()), problem))
+            Some(Finding::new(
+                format!("folder {}", source.path.display()),
+                problem,
+            ))
         }
         // Its bucket is looked at with the others.
         Source::Listing(_) => None,

@@ -28,8 +28,17 @@ pub(super) async fn arrivals(wiring: &Wiring, options: &Arrivals) -> Result<u8, 
         output::json_lines(&arrivals);
         return Ok(exit::DONE);
     }
-    let header =
-        ["ID", "STATE", "PIPELINE", "URL", "LOADED", "REJECTED", "ATTEMPTS", "REGISTERED", "ERROR"];
+    let header = [
+        "ID",
+        "STATE",
+        "PIPELINE",
+        "URL",
+        "LOADED",
+        "REJECTED",
+        "ATTEMPTS",
+        "REGISTERED",
+        "ERROR",
+    ];
     let row = |arrival: &Arrival| {
         [
             arrival.id.to_string(),
@@ -77,7 +86,9 @@ struct IgnoredRow {
 async fn ignored(wiring: &Wiring, options: &Arrivals, limit: usize) -> Result<u8, Failure> {
     let objects = wiring.ledger.ignored(limit).await?;
     let matches = |key: &str| options.key.as_ref().is_none_or(|glob| glob.is_match(key));
-    let objects = objects.into_iter().filter(|object| matches(&object.location.key));
+    let objects = objects
+        .into_iter()
+        .filter(|object| matches(&object.location.key));
     let rows: Vec<IgnoredRow> = objects
         .map(|object| IgnoredRow {
             url: object.location.to_string(),
@@ -124,7 +135,10 @@ pub(super) async fn show(wiring: &Wiring, options: &Show) -> Result<u8, Failure>
         output::data(&format!("{name:<24} {}", output::cell(&text, 2000)));
     }
     if arrival.records_rejected > 0 {
-        output::say(&format!("see its rejects with `arrivage rejects {}`", arrival.id));
+        output::say(&format!(
+            "see its rejects with `arrivage rejects {}`",
+            arrival.id
+        ));
     }
     Ok(exit::DONE)
 }

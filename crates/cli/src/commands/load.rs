@@ -27,19 +27,31 @@ pub(super) async fn load(
     let signals = signals::listen(wiring.config.processor()?.drain).map_err(Failure::person)?;
     let stores = wiring.stores()?;
     let processor = wiring.processor(stores.clone(), Arc::new(Notify::new()))?;
-    wiring.open(options.start.schema(), false, &signals.stop).await?;
-    let registrar = Registrar { wiring, stores, by: pipeline(wiring, options)? };
+    wiring
+        .open(options.start.schema(), false, &signals.stop)
+        .await?;
+    let registrar = Registrar {
+        wiring,
+        stores,
+        by: pipeline(wiring, options)?,
+    };
     let mut ids = BTreeSet::new();
     for url in &options.urls {
         let location = locate(wiring, url, options.recursive)?;
         let registered = if options.recursive {
             registrar.below(&location).await?
         } else {
-            let object = registrar.stores.get(location.store).head(&location, None).await?;
+            let object = registrar
+                .stores
+                .get(location.store)
+                .head(&location, None)
+                .await?;
             registrar.register(&[object]).await?
         };
         if registered.is_empty() {
-            return Err(Failure::usage(format!("{url} holds no object that a pipeline takes")));
+            return Err(Failure::usage(format!(
+                "{url} holds no object that a pipeline takes"
+            )));
         }
         ids.extend(registered.iter().map(|registered| registered.id()));
     }
@@ -61,11 +73,19 @@ fn pipeline<'a>(wiring: &'a Wiring, options: &Load) -> Result<Option<&'a Arc<Pip
     };
     let found = wiring.router.pipeline(name);
     let names = || {
-        let names: Vec<_> = wiring.router.pipelines().iter().map(|p| p.name.as_str()).collect();
+        let names: Vec<_> = wiring
+            .router
+            .pipelines()
+            .iter()
+            .map(|p| p.name.as_str())
+            .collect();
         names.join(", ")
     };
     found.map(Some).ok_or_else(|| {
-        Failure::usage(format!("there is no pipeline {name}; the configuration has: {}", names()))
+        Failure::usage(format!(
+            "there is no pipeline {name}; the configuration has: {}",
+            names()
+        ))
     })
 }
 
@@ -74,7 +94,9 @@ fn locate(wiring: &Wiring, url: &str, recursive: bool) -> Result<Location, Failu
     if url.contains("://") {
         let location: Location = url.parse().map_err(Failure::person)?;
         if !recursive && (location.key.is_empty() || location.key.ends_with('/')) {
-            return Err(Failure::usage(format!("{url} is a prefix; add --recursive")));
+            return Err(Failure::usage(format!(
+                "{url} is a prefix; add --recursive"
+            )));
         }
         return Ok(location);
     }
@@ -82,7 +104,9 @@ fn locate(wiring: &Wiring, url: &str, recursive: bool) -> Result<Location, Failu
         .canonicalize()
         .map_err(|error| Failure::usage(format!("{url} cannot be read: {error}")))?;
     if path.is_dir() && !recursive {
-        return Err(Failure::usage(format!("{url} is a folder; add --recursive")));
+        return Err(Failure::usage(format!(
+            "{url} is a folder; add --recursive"
+        )));
     }
     let text = path.to_str();
     let text = text.ok_or_else(|| Failure::usage(format!("the path of {url} is not UTF-8")))?;
@@ -104,7 +128,9 @@ impl Registrar<'_> {
         let mut registered = Vec::new();
         let mut after = None;
         loop {
-            let page = store.list(&prefix.bucket, &prefix.key, after.as_deref()).await?;
+            let page = store
+                .list(&prefix.bucket, &prefix.key, after.as_deref())
+                .await?;
             let taken = |object: &Object| self.by.is_some() || self.route(object).is_some();
             let objects: Vec<Object> = page.objects.into_iter().filter(taken).collect();
             for batch in objects.chunks(BATCH) {
@@ -121,12 +147,16 @@ impl Registrar<'_> {
         let mut registrations = Vec::with_capacity(objects.len());
         for object in objects {
             object.location.check().map_err(Failure::person)?;
-            let pipeline = self.by.cloned().or_else(|| self.route(object)).ok_or_else(|| {
-                Failure::usage(format!(
-                    "no pipeline matches {}; name one with --pipeline, or add a [[pipeline]]",
-                    object.location
-                ))
-            })?;
+            let pipeline = self
+                .by
+                .cloned()
+                .or_else(|| self.route(object))
+                .ok_or_else(|| {
+                    Failure::usage(format!(
+                        "no pipeline matches {}; name one with --pipeline, or add a [[pipeline]]",
+                        object.location
+                    ))
+                })?;
             registrations.push(Registration {
                 pipeline: pipeline.name.clone(),
                 object: object.clone(),
@@ -137,7 +167,10 @@ impl Registrar<'_> {
     }
 
     fn route(&self, object: &Object) -> Option<Arc<Pipeline>> {
-        self.wiring.router.route(&object.location).map(|route| route.pipeline)
+        self.wiring
+            .router
+            .route(&object.location)
+            .map(|route| route.pipeline)
     }
 }
 
@@ -161,8 +194,14 @@ async fn sort_out(
             }
             State::Failed | State::Dismissed => code = code.max(process::failed(&arrival)),
             State::Loaded => {
-                let when = arrival.finished_at.map(|t| t.to_rfc3339()).unwrap_or_default();
-                output::say(&format!("{} is already loaded: arrival {id}, {when}", arrival.url));
+                let when = arrival
+                    .finished_at
+                    .map(|t| t.to_rfc3339())
+                    .unwrap_or_default();
+                output::say(&format!(
+                    "{} is already loaded: arrival {id}, {when}",
+                    arrival.url
+                ));
             }
         }
     }

@@ -50,7 +50,12 @@ async fn dispatch(arguments: Arguments, bars: &MultiProgress) -> Result<u8, Fail
 async fn migrate(wiring: &Wiring) -> Result<u8, Failure> {
     let never = tokio_util::sync::CancellationToken::new();
     wiring.open(Schema::Migrate, false, &never).await?;
-    let names: Vec<String> = wiring.router.pipelines().iter().map(|p| p.name.clone()).collect();
+    let names: Vec<String> = wiring
+        .router
+        .pipelines()
+        .iter()
+        .map(|p| p.name.clone())
+        .collect();
     wiring.ledger.retain(&names).await?;
     output::say("the ledger is up to date");
     Ok(exit::DONE)

@@ -31,7 +31,9 @@ pub(super) async fn process(
         served.end().await;
         return Ok(exit::DONE);
     }
-    wiring.open(options.start.schema(), false, &signals.stop).await?;
+    wiring
+        .open(options.start.schema(), false, &signals.stop)
+        .await?;
     let _shown = progress::show(&processor, bars);
     if options.until_empty {
         let summary = processor.work(Until::Empty, &signals).await;
@@ -46,8 +48,11 @@ pub(super) async fn process(
 
 /// Of several outcomes, the one that wants most. Of each arrival the last counts.
 fn code(summary: &Summary, signals: &Signals) -> u8 {
-    let last: BTreeMap<ArrivalId, &Outcome> =
-        summary.ended.iter().map(|ended| (ended.id, &ended.outcome)).collect();
+    let last: BTreeMap<ArrivalId, &Outcome> = summary
+        .ended
+        .iter()
+        .map(|ended| (ended.id, &ended.outcome))
+        .collect();
     let any = |wanted: fn(&Outcome) -> bool| last.values().any(|outcome| wanted(outcome));
     if any(|outcome| matches!(outcome, Outcome::Failed(_))) {
         return exit::FAILED;
@@ -68,14 +73,20 @@ pub(super) fn trouble(summary: &Summary) -> Option<u8> {
         return Some(exit::PERSON);
     }
     if let Some(why) = &summary.away {
-        output::say(&format!("error: no answer for {:?}: {why}", Summary::PATIENCE));
+        output::say(&format!(
+            "error: no answer for {:?}: {why}",
+            Summary::PATIENCE
+        ));
         return Some(exit::AGAIN);
     }
     None
 }
 
 fn waits(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Waiting(_) | Outcome::Away(_) | Outcome::Fenced | Outcome::Stopped)
+    matches!(
+        outcome,
+        Outcome::Waiting(_) | Outcome::Away(_) | Outcome::Fenced | Outcome::Stopped
+    )
 }
 
 /// `--arrival ID`.
@@ -86,12 +97,17 @@ async fn this_one(
     signals: &Signals,
 ) -> Result<u8, Failure> {
     let owner = processor.owner();
-    let scope = Scope::One { id, taking_over: false };
+    let scope = Scope::One {
+        id,
+        taking_over: false,
+    };
     if let Some(ended) = processor.claim_and_load(&scope, owner, signals).await? {
         return Ok(code(&Summary::of(ended), signals));
     }
     let Some(arrival) = wiring.ledger.arrival(id).await? else {
-        return Err(Failure::usage(format!("there is no arrival {id}; see `arrivage arrivals`")));
+        return Err(Failure::usage(format!(
+            "there is no arrival {id}; see `arrivage arrivals`"
+        )));
     };
     resting(wiring, &arrival).await
 }
@@ -104,7 +120,10 @@ async fn one_for(
     signals: &Signals,
 ) -> Result<u8, Failure> {
     if let Some(last) = wiring.ledger.last_claim_of(owner).await? {
-        let scope = Scope::One { id: last.id, taking_over: true };
+        let scope = Scope::One {
+            id: last.id,
+            taking_over: true,
+        };
         if let Some(ended) = processor.claim_and_load(&scope, owner, signals).await? {
             return Ok(code(&Summary::of(ended), signals));
         }
@@ -123,7 +142,10 @@ async fn one_for(
             }
         });
     }
-    match processor.claim_and_load(&Scope::Owner, owner, signals).await? {
+    match processor
+        .claim_and_load(&Scope::Owner, owner, signals)
+        .await?
+    {
         Some(ended) => Ok(code(&Summary::of(ended), signals)),
         None => {
             output::say("nothing is waiting");
@@ -142,7 +164,10 @@ async fn resting(wiring: &Wiring, arrival: &Arrival) -> Result<u8, Failure> {
             exit::AGAIN
         }
         State::Waiting => {
-            let paused = wiring.ledger.paused(std::slice::from_ref(&arrival.pipeline)).await?;
+            let paused = wiring
+                .ledger
+                .paused(std::slice::from_ref(&arrival.pipeline))
+                .await?;
             match paused.into_iter().next() {
                 Some((name, reason)) => {
                     output::say(&format!("error: pipeline {name} is paused: {reason}"));
@@ -184,6 +209,10 @@ impl One for Summary {
             Outcome::Blocked(why) => Some(why.clone()),
             _ => None,
         };
-        Self { ended: vec![ended], away: None, blocked }
+        Self {
+            ended: vec![ended],
+            away: None,
+            blocked,
+        }
     }
 }

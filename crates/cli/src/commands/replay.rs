@@ -26,7 +26,10 @@ pub(super) async fn replay(wiring: &Wiring, options: &Replay) -> Result<u8, Fail
     }
     let ids: Vec<ArrivalId> = arrivals.iter().map(|arrival| arrival.id).collect();
     let results = if options.dry_run {
-        arrivals.iter().map(|arrival| foresee(arrival, options)).collect()
+        arrivals
+            .iter()
+            .map(|arrival| foresee(arrival, options))
+            .collect()
     } else {
         wiring.ledger.replay(&ids, how(options)).await?
     };
@@ -45,13 +48,20 @@ pub(super) async fn replay(wiring: &Wiring, options: &Replay) -> Result<u8, Fail
     } else {
         let row = |row: &Row| {
             let url = output::cell(&row.url, 80);
-            [row.id.to_string(), row.state.to_string(), url, row.result.to_owned()]
+            [
+                row.id.to_string(),
+                row.state.to_string(),
+                url,
+                row.result.to_owned(),
+            ]
         };
         let rows: Vec<_> = rows.iter().map(row).collect();
         output::table(["ID", "WAS", "URL", "RESULT"], &rows);
     }
     summarize(&results, options);
-    let refused = results.iter().any(|r| matches!(r, Replayed::Loading | Replayed::Unknown));
+    let refused = results
+        .iter()
+        .any(|r| matches!(r, Replayed::Loading | Replayed::Unknown));
     Ok(if refused { exit::PERSON } else { exit::DONE })
 }
 
@@ -84,22 +94,42 @@ fn foresee(arrival: &Arrival, options: &Replay) -> Replayed {
 
 fn summarize(results: &[Replayed], options: &Replay) {
     let count = |wanted: Replayed| results.iter().filter(|result| **result == wanted).count();
-    let verb = if options.dry_run { "would be queued" } else { "queued" };
+    let verb = if options.dry_run {
+        "would be queued"
+    } else {
+        "queued"
+    };
     output::say(&format!("{} {verb}", count(Replayed::Queued)));
     let loaded = count(Replayed::AlreadyLoaded);
     if loaded > 0 {
-        output::say(&format!("{loaded} already loaded and skipped; --from-start loads them again"));
+        output::say(&format!(
+            "{loaded} already loaded and skipped; --from-start loads them again"
+        ));
     }
     let loading = count(Replayed::Loading);
     if loading > 0 {
-        output::say(&format!("{loading} being loaded now and left alone; --force fences them"));
+        output::say(&format!(
+            "{loading} being loaded now and left alone; --force fences them"
+        ));
     }
 }
 
 /// The arrivals that the options name, oldest first.
 async fn select(wiring: &Wiring, options: &Replay) -> Result<Vec<Arrival>, Failure> {
-    let Replay { ids, pipeline, key, state, since, until, .. } = options;
-    let filtered = pipeline.is_some() || key.is_some() || state.is_some() || since.is_some() || until.is_some();
+    let Replay {
+        ids,
+        pipeline,
+        key,
+        state,
+        since,
+        until,
+        ..
+    } = options;
+    let filtered = pipeline.is_some()
+        || key.is_some()
+        || state.is_some()
+        || since.is_some()
+        || until.is_some();
     if ids.is_empty() == !filtered {
         return Err(Failure::usage(
             "say which: ids, or a filter (--state failed, --pipeline, --key, --since, --until)",
@@ -142,7 +172,9 @@ async fn refuse_untold(wiring: &Wiring, arrivals: &[Arrival]) -> Result<(), Fail
         let name = arrival.pipeline.as_str();
         if !told.contains_key(name) {
             let Some(pipeline) = wiring.router.pipeline(name) else {
-                return Err(Failure::usage(format!("the configuration has no pipeline {name}")));
+                return Err(Failure::usage(format!(
+                    "the configuration has no pipeline {name}"
+                )));
             };
             let upserts = matches!(pipeline.mode, Mode::Upsert { .. });
             let table = wiring.ledger.table(&pipeline.table).await?;

@@ -16,7 +16,11 @@ use crate::{http, signals};
 
 impl Start {
     pub(super) fn schema(&self) -> Schema {
-        if self.no_migrate { Schema::Check } else { Schema::Migrate }
+        if self.no_migrate {
+            Schema::Check
+        } else {
+            Schema::Migrate
+        }
     }
 }
 
@@ -74,7 +78,14 @@ pub(super) async fn serve(
     let metrics = http::record_metrics()?;
     let stop = abort.child_token();
     let ledger = Arc::clone(&wiring.ledger);
-    let task = http::start(wiring.config.http()?, ledger, sources, metrics, stop.clone()).await?;
+    let task = http::start(
+        wiring.config.http()?,
+        ledger,
+        sources,
+        metrics,
+        stop.clone(),
+    )
+    .await?;
     Ok(Served { stop, task })
 }
 
@@ -101,5 +112,12 @@ fn watcher(wiring: &Wiring, stores: Stores) -> Result<Watcher, Failure> {
         )));
     }
     let (ledger, router) = (Arc::clone(&wiring.ledger), Arc::clone(&wiring.router));
-    Ok(Watcher::new(sources, Context { ledger, stores, router }))
+    Ok(Watcher::new(
+        sources,
+        Context {
+            ledger,
+            stores,
+            router,
+        },
+    ))
 }

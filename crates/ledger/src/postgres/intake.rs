@@ -18,13 +18,17 @@ struct Found<'a> {
 
 impl<'a> Found<'a> {
     fn identity(&self) -> (&'a str, &'a Location, &'a ETag) {
-        let Registration { pipeline, object, .. } = self.first;
+        let Registration {
+            pipeline, object, ..
+        } = self.first;
         (pipeline, &object.location, &object.etag)
     }
 
     /// Nobody told of it: it only stands where somebody looked.
     fn is_listed(&self) -> bool {
-        self.messages.iter().all(|found_by| **found_by == FoundBy::Listing)
+        self.messages
+            .iter()
+            .all(|found_by| **found_by == FoundBy::Listing)
     }
 }
 
@@ -32,7 +36,11 @@ pub(super) async fn register(pool: &PgPool, found: &[Registration]) -> Result<Ve
     let mut identities: BTreeMap<_, Found<'_>> = BTreeMap::new();
     for (place, registration) in found.iter().enumerate() {
         let object = &registration.object;
-        let identity = (registration.pipeline.as_str(), &object.location, &object.etag);
+        let identity = (
+            registration.pipeline.as_str(),
+            &object.location,
+            &object.etag,
+        );
         let entry = identities.entry(identity).or_insert(Found {
             first: registration,
             version: None,
@@ -51,7 +59,10 @@ pub(super) async fn register(pool: &PgPool, found: &[Registration]) -> Result<Ve
     let mut unknown = told;
     for (identity, answer) in listed.into_iter().zip(known) {
         match answer {
-            Some(answer) => identity.places.iter().for_each(|place| answers[*place] = Some(answer)),
+            Some(answer) => identity
+                .places
+                .iter()
+                .for_each(|place| answers[*place] = Some(answer)),
             None => unknown.push(identity),
         }
     }
@@ -106,7 +117,10 @@ async fn known(
         return Ok(known);
     }
     let all = |of: fn(&Registration) -> &str| -> Vec<String> {
-        listed.iter().map(|found| of(found.first).to_owned()).collect()
+        listed
+            .iter()
+            .map(|found| of(found.first).to_owned())
+            .collect()
     };
     let rows = sqlx::query(
         "-- ledger::known
@@ -304,4 +318,3 @@ pub(super) async fn load_anew(pool: &PgPool, id: ArrivalId) -> Result<()> {
     .map_err(classify::statement)?;
     commit(tx).await
 }
-

@@ -130,7 +130,10 @@ fn definition(pipeline: &Pipeline) -> Result<String> {
         parts.push(format!("PRIMARY KEY ({})", key.join(", ")));
     }
     let table = quote(&pipeline.table.name);
-    Ok(format!("-- ledger::create_table\nCREATE TABLE {table} ({})", parts.join(", ")))
+    Ok(format!(
+        "-- ledger::create_table\nCREATE TABLE {table} ({})",
+        parts.join(", ")
+    ))
 }
 
 /// The type that keeps such values exactly.

@@ -2,8 +2,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arrivage_ledger::{
-    Advance, Claim, Declared, Destination, FoundBy, LedgerError, Registered,
-    Registration, Scope, SharedLedger,
+    Advance, Claim, Declared, Destination, FoundBy, LedgerError, Registered, Registration, Scope,
+    SharedLedger,
 };
 use arrivage_model::{
     Arrival, ArrivalId, Checkpoint, ColumnType, ETag, Failure, Lease, Location, Mode, Object,
