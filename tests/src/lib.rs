@@ -11,6 +11,7 @@
 mod chance;
 mod delivery;
 mod destination;
+mod gate;
 mod http;
 mod program;
 mod scene;
@@ -18,6 +19,7 @@ mod scene;
 pub use chance::Chance;
 pub use delivery::Delivery;
 pub use destination::Destination;
+pub use gate::Gate;
 pub use http::ask;
 pub use program::{Arrivage, Ended, Running};
 pub use scene::{Arrival, Scene};

@@ -57,15 +57,18 @@ impl Scene {
         let server = S3Server::start().await?;
         server.create_bucket("drop");
         let configuration = configuration(&destination, &server, processor, pipeline);
-        let arrivage = Arrivage::new(&destination.url(), &configuration)?.env([
-            ("AWS_ACCESS_KEY_ID", S3Server::ACCESS_KEY),
-            ("AWS_SECRET_ACCESS_KEY", S3Server::SECRET_KEY),
-        ]);
+        let arrivage = arrivage(&destination.url(), &configuration)?;
         Ok(Self {
             destination,
             server,
             arrivage,
         })
+    }
+
+    /// The same program without further keys, which reaches the database by this URL.
+    pub fn arrivage_with(&self, database_url: &str) -> Result<Arrivage> {
+        let configuration = configuration(&self.destination, &self.server, "", "");
+        arrivage(database_url, &configuration)
     }
 
     /// Writes the configuration again with other keys.
@@ -216,6 +219,14 @@ fn query(key: &str) -> String {
     )
 }
 
+fn arrivage(database_url: &str, configuration: &str) -> Result<Arrivage> {
+    let credentials = [
+        ("AWS_ACCESS_KEY_ID", S3Server::ACCESS_KEY),
+        ("AWS_SECRET_ACCESS_KEY", S3Server::SECRET_KEY),
+    ];
+    Ok(Arrivage::new(database_url, configuration)?.env(credentials))
+}
+
 fn configuration(
     destination: &Destination,
     server: &S3Server,
@@ -239,7 +250,7 @@ region = "{region}"
 
 [processor]
 workers = 1
-connections = 1
+connections = 2
 memory = "26MiB"
 poll = "100ms"
 {lease}

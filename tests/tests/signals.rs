@@ -137,29 +137,11 @@ async fn leaves(running: &mut Running, code: i32) -> Result<()> {
 mod postgres {
     use anyhow::{Context, Result};
     use arrivage_testkit::{Cluster, Postgres, eventually};
-    use arrivage_tests::{Delivery, Destination, Running, Scene};
-    use sqlx::{Connection, PgConnection};
+    use arrivage_tests::{Delivery, Destination, Gate, Running, Scene};
 
     use super::{SOON, ended, is_free, leaves};
 
     const UNTIL_EMPTY: [&str; 2] = ["process", "--until-empty"];
-
-    /// A table that somebody else holds: no chunk gets in while this lives.
-    struct Held(PgConnection);
-
-    impl Held {
-        async fn hold(scene: &Scene) -> Result<Self> {
-            let mut connection = PgConnection::connect(&scene.destination.url()).await?;
-            sqlx::raw_sql("BEGIN; LOCK TABLE orders IN SHARE MODE")
-                .execute(&mut connection)
-                .await?;
-            Ok(Self(connection))
-        }
-
-        async fn let_go(self) -> Result<()> {
-            Ok(self.0.close().await?)
-        }
-    }
 
     /// A scene whose table is there, and so many small files that wait: 1.csv, 2.csv…
     async fn scene(processor: &str, files: i64) -> Result<Scene> {
@@ -174,14 +156,18 @@ mod postgres {
         Ok(scene)
     }
 
-    async fn a_chunk_waits_for_the_table(scene: &Scene) {
-        scene
-            .wait("1.csv", "claimed", |arrival| arrival.state == "loading")
-            .await;
-        let query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
-            AND query LIKE 'COPY%' AND wait_event_type = 'Lock'";
-        eventually(SOON, "a chunk that waits for its table", async || {
-            (scene.destination.count(query).await > 0).then_some(())
+    /// From now on every chunk fails, and may succeed when it is tried again.
+    async fn keep_busy(scene: &Scene) -> Result<()> {
+        let statements = "CREATE FUNCTION busy() RETURNS trigger LANGUAGE plpgsql AS
+              $$ BEGIN RAISE 'busy' USING ERRCODE = 'serialization_failure'; END $$;
+            CREATE TRIGGER busy BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION busy()";
+        scene.destination.sql(statements).await?;
+        Ok(())
+    }
+
+    async fn says(running: &Running, words: &str) {
+        eventually(SOON, words, async || {
+            running.process.output().contains(words).then_some(())
         })
         .await;
     }
@@ -189,10 +175,7 @@ mod postgres {
     /// Sends SIGTERM and waits until it is heard: two at once would be one.
     async fn hears(running: &mut Running) -> Result<()> {
         running.process.sigterm()?;
-        eventually(SOON, "the signal to be heard", async || {
-            running.process.output().contains("stopping").then_some(())
-        })
-        .await;
+        says(running, "stopping").await;
         Ok(())
     }
 
@@ -200,16 +183,16 @@ mod postgres {
         Ok(scene.arrival(key).await?.context("it is registered")?.state)
     }
 
-    /// The chunk under way is ended; what says 143 is what nobody has taken yet.
+    /// The chunk that commits is ended; what says 143 is what nobody has taken yet.
     #[tokio::test]
     async fn until_empty_says_whether_arrivals_are_left() -> Result<()> {
-        for (files, code) in [(2, 143), (1, 0)] {
+        for (files, code) in [(1, 0), (2, 143)] {
             let scene = scene("", files).await?;
-            let held = Held::hold(&scene).await?;
+            let gate = Gate::shut(&scene.destination).await?;
             let mut process = scene.arrivage.start(&UNTIL_EMPTY)?;
-            a_chunk_waits_for_the_table(&scene).await;
+            gate.reached(&scene.destination).await;
             hears(&mut process).await?;
-            held.let_go().await?;
+            gate.open().await?;
             leaves(&mut process, code).await?;
             assert_eq!(state(&scene, "1.csv").await?, "loaded");
             if files == 2 {
@@ -220,12 +203,12 @@ mod postgres {
     }
 
     #[tokio::test]
-    async fn a_chunk_that_cannot_end_is_given_up_within_drain() -> Result<()> {
+    async fn a_chunk_that_does_not_get_in_is_given_up_within_drain() -> Result<()> {
         let scene = scene("drain = \"2s\"", 1).await?;
-        let _held = Held::hold(&scene).await?;
+        keep_busy(&scene).await?;
         for (command, code) in [(&["process"][..], 0), (&UNTIL_EMPTY, 143)] {
             let mut process = scene.arrivage.start(command)?;
-            a_chunk_waits_for_the_table(&scene).await;
+            says(&process, "a chunk was not committed").await;
             ended(&mut process, code).await?;
             let left = scene.arrival("1.csv").await?.context("it is registered")?;
             assert!(is_free(&left), "{command:?}: {left:?}");
@@ -236,9 +219,9 @@ mod postgres {
     #[tokio::test]
     async fn a_second_signal_gives_up_the_chunk_at_once() -> Result<()> {
         let scene = scene("drain = \"10m\"", 1).await?;
-        let _held = Held::hold(&scene).await?;
+        keep_busy(&scene).await?;
         let mut process = scene.arrivage.start(&["process"])?;
-        a_chunk_waits_for_the_table(&scene).await;
+        says(&process, "a chunk was not committed").await;
         hears(&mut process).await?;
         ended(&mut process, 0).await?;
         let left = scene.arrival("1.csv").await?.context("it is registered")?;

@@ -58,7 +58,12 @@ async fn a_hundred_objects_stand_once_with_ministack_and_postgres() -> Result<()
     drop(running);
 
     let sql = async |query: &str| world.database.sql(query).await;
-    assert_eq!(world.rows().await?, expected_rows(&objects));
+    let (rows, expected) = (world.rows().await?, expected_rows(&objects));
+    let different = rows
+        .iter()
+        .zip(&expected)
+        .find(|(row, expected)| row != expected);
+    assert_eq!((different, rows.len()), (None, expected.len()));
     assert_eq!(
         sql("SELECT state, attempts, error_code, count(*) FROM arrivage.arrivals GROUP BY 1, 2, 3")
             .await?,

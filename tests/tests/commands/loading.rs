@@ -8,6 +8,7 @@ on_both!(
     a_folder_is_loaded_with_all_below_it,
     what_cannot_be_loaded_is_said,
     a_file_that_failed_stays_failed,
+    several_load_one_file_together,
 );
 
 async fn a_file_is_loaded_once(to: Destination) -> Result<()> {
@@ -151,5 +152,25 @@ async fn a_file_that_failed_stays_failed(to: Destination) -> Result<()> {
         arrivals(&to).await?,
         "failed|too_many_rejects|1|1|2\nloaded||1|3|0"
     );
+    Ok(())
+}
+
+async fn several_load_one_file_together(to: Destination) -> Result<()> {
+    const RECORDS: usize = 50_000;
+
+    let arrivage = items(&to, "")?;
+    create_items(&to).await?;
+    let content: String = (0..RECORDS).map(|id| format!("{id},x\n")).collect();
+    arrivage.file("in/a.csv", format!("id,name\n{content}"))?;
+    let load = || arrivage.run(&["load", "in/a.csv"]);
+    let (a, b, c) = tokio::try_join!(load(), load(), load())?;
+    for ended in [a, b, c] {
+        ended.expect(0).says("in/a.csv");
+    }
+    let rows = to
+        .sql("SELECT count(*), count(DISTINCT id) FROM items")
+        .await?;
+    assert_eq!(rows, format!("{RECORDS}|{RECORDS}"));
+    assert_eq!(arrivals(&to).await?, format!("loaded||1|{RECORDS}|0"));
     Ok(())
 }

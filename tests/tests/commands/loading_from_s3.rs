@@ -1,16 +1,20 @@
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::Result;
-use arrivage_testkit::{Fault, S3Server, eventually};
+use arrivage_testkit::{Fault, Request, S3Server, eventually};
 use arrivage_tests::{Arrivage, Destination, on_both};
 
 use crate::items::{THREE, arrivals, create_items, rows};
+
+const SOON: Duration = Duration::from_secs(30);
 
 on_both!(
     objects_are_loaded_by_url,
     a_passing_refusal_is_tried_again,
     attempts_are_used_up,
     a_listing_finds_what_nobody_told_of,
+    what_is_being_loaded_is_left_alone_unless_forced,
 );
 
 /// Pipeline `items` loads the CSV objects of bucket `drop`; `more` goes on in its section.
@@ -132,7 +136,7 @@ async fn a_listing_finds_what_nobody_told_of(to: Destination) -> Result<()> {
     let (server, arrivage) = world(&to, "").await?;
     server.put("drop", "listed/a.csv", THREE.as_bytes().to_vec());
     server.put("drop", "elsewhere/b.csv", THREE.as_bytes().to_vec());
-    let long_ago = std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    let long_ago = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     server.put_dated(
         "drop",
         "listed/old.csv",
@@ -140,7 +144,7 @@ async fn a_listing_finds_what_nobody_told_of(to: Destination) -> Result<()> {
         long_ago,
     );
     let watching = arrivage.start(&["watch"])?;
-    eventually(Duration::from_secs(20), "an arrival", async || {
+    eventually(SOON, "an arrival", async || {
         (arrivals(&to).await.ok()? == "waiting||0|0|0").then_some(())
     })
     .await;
@@ -158,13 +162,60 @@ async fn a_listing_finds_what_nobody_told_of(to: Destination) -> Result<()> {
     Ok(())
 }
 
+async fn what_is_being_loaded_is_left_alone_unless_forced(to: Destination) -> Result<()> {
+    let (server, arrivage) = world(&to, "").await?;
+    server.put("drop", "a.csv", THREE.as_bytes().to_vec());
+    // The first who reads it gets no further than the header.
+    server.on(once(|| Fault::StallBody { after: 8 }));
+    let stalled = arrivage.start(&["load", "s3://drop/a.csv"])?;
+    eventually(SOON, "a stalled load", async || {
+        let reads = server
+            .requests()
+            .iter()
+            .any(|request| request.is_get_object());
+        (reads && arrivals(&to).await.ok()? == "loading||1|0|0").then_some(())
+    })
+    .await;
+    arrivage
+        .run(&["process", "--arrival", "1"])
+        .await?
+        .expect(1)
+        .says("being loaded by another");
+    arrivage.run(&["process", "--until-empty"]).await?.expect(0);
+    arrivage
+        .run(&["replay", "1"])
+        .await?
+        .expect(2)
+        .says("--force");
+    arrivage
+        .run(&["replay", "--from-start", "1"])
+        .await?
+        .expect(2)
+        .says("--force");
+    assert_eq!(arrivals(&to).await?, "loading||1|0|0");
+
+    arrivage
+        .run(&["replay", "--force", "1"])
+        .await?
+        .expect(0)
+        .says("1 queued");
+    arrivage
+        .run(&["process", "--arrival", "1"])
+        .await?
+        .expect(0);
+    assert_eq!(arrivals(&to).await?, "loaded||2|3|0");
+    drop(stalled);
+    assert_eq!(rows(&to).await?, "1|one\n2|two\n3|three");
+    Ok(())
+}
+
 /// A fault for the first request for an object's bytes.
 fn once(
     fault: impl Fn() -> Fault + Send + Sync + 'static,
-) -> impl Fn(&arrivage_testkit::Request) -> Option<Fault> + Send + Sync + 'static {
-    let met = std::sync::atomic::AtomicBool::new(false);
+) -> impl Fn(&Request) -> Option<Fault> + Send + Sync + 'static {
+    let met = AtomicBool::new(false);
     move |request| {
-        let first = request.is_get_object() && !met.swap(true, std::sync::atomic::Ordering::SeqCst);
+        let first = request.is_get_object() && !met.swap(true, Ordering::SeqCst);
         first.then(&fault)
     }
 }

@@ -13,6 +13,7 @@ on_both!(
     one_takes_one_and_the_same_again,
     an_arrival_is_loaded_alone,
     a_service_ends_when_told_to,
+    services_share_the_work,
 );
 
 /// A folder source `in`, and `count` files of three records of which the ledger has been told.
@@ -142,6 +143,33 @@ async fn a_service_ends_when_told_to(to: Destination) -> Result<()> {
             running.process.output()
         );
     }
+    Ok(())
+}
+
+async fn services_share_the_work(to: Destination) -> Result<()> {
+    const FILES: usize = 40;
+
+    // Both watch the folder, and both load what is in it.
+    let arrivage = waiting(&to, 0).await?;
+    let running = [arrivage.start(&["run"])?, arrivage.start(&["run"])?];
+    for number in 0..FILES {
+        arrivage.file(
+            &format!("in/{number}.csv"),
+            format!("id,name\n{number},one\n"),
+        )?;
+    }
+    let loaded = "SELECT count(*) FROM arrivage.arrivals WHERE state = 'loaded'";
+    eventually(SOON, "all arrivals loaded", async || {
+        (usize::try_from(to.count(loaded).await) == Ok(FILES)).then_some(())
+    })
+    .await;
+    drop(running);
+    let rows = to
+        .sql("SELECT count(*), count(DISTINCT id) FROM items")
+        .await?;
+    assert_eq!(rows, format!("{FILES}|{FILES}"));
+    let once = "SELECT count(*), sum(attempts), sum(records_loaded) FROM arrivage.arrivals";
+    assert_eq!(to.sql(once).await?, format!("{FILES}|{FILES}|{FILES}"));
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use arrivage_testkit::{Postgres, eventually};
+use arrivage_testkit::{Database, Ministack, Postgres, eventually, unique_name};
 use arrivage_tests::{Arrivage, Destination, Running, on_both};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -104,6 +104,35 @@ async fn a_service_outlives_its_database_on_postgres() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn a_missing_queue_is_waited_for_with_ministack() -> Result<()> {
+    let to = Destination::sqlite()?;
+    let ministack = Ministack::shared().await?;
+    let queue = format!(
+        "{}/000000000000/{}",
+        ministack.endpoint(),
+        unique_name("missing")
+    );
+    let source = format!("[[source]]\nkind = \"sqs\"\nqueue_url = \"{queue}\"\n");
+    let configuration = source + CONFIGURATION;
+    let arrivage = Arrivage::new(&to.url(), &configuration)?.env(ministack.environment());
+    arrivage.file("in/a.csv", "id\n1\n")?;
+    let mut running = arrivage.start(&["run"])?;
+    // What can be loaded is loaded, whatever becomes of the queue.
+    eventually(SOON, "a loaded arrival", async || {
+        (to.count("SELECT count(*) FROM items").await == 1).then_some(())
+    })
+    .await;
+    until(&mut running, "/readyz", 503).await;
+    let (_, body) = running.get("/readyz").await?;
+    assert!(
+        body.contains("there is no queue") && body.contains(&queue),
+        "{body}"
+    );
+    assert_eq!(running.get("/healthz").await?.0, 200);
+    Ok(())
+}
+
 async fn until(running: &mut Running, path: &str, expect: u16) {
     eventually(SOON, &format!("{expect} from {path}"), async || {
         let (status, _) = running.get(path).await.ok()?;
@@ -112,7 +141,7 @@ async fn until(running: &mut Running, path: &str, expect: u16) {
     .await;
 }
 
-async fn until_loaded(database: &arrivage_testkit::Database, count: usize) {
+async fn until_loaded(database: &Database, count: usize) {
     eventually(SOON, &format!("{count} loaded arrivals"), async || {
         let loaded = "SELECT count(*) FROM arrivage.arrivals WHERE state = 'loaded'";
         (database.sql(loaded).await.ok()? == count.to_string()).then_some(())

@@ -120,7 +120,7 @@ fn is_of(running: &Running, arrival: &Arrival) -> bool {
 
 /// SQLite has no backend that outlives its client.
 mod postgres {
-    use sqlx::{Connection, PgConnection};
+    use arrivage_tests::Gate;
 
     use super::*;
 
@@ -229,13 +229,8 @@ mod postgres {
     impl Frozen {
         async fn with_the_arrival_locked(two: &mut Two) -> Result<Self> {
             two.scene.wait_for_records(KEY, RECORDS / 4).await;
-            let gate = Gate::shut(&two.scene).await?;
-            let query = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() \
-                AND query LIKE '%ledger::advance%' AND wait_event = 'PgSleep'";
-            let pid = eventually(SOON, "a chunk to wait in its last statement", async || {
-                Some(two.scene.destination.count(query).await).filter(|pid| *pid > 0)
-            })
-            .await;
+            let gate = Gate::shut(&two.scene.destination).await?;
+            let pid = gate.reached(&two.scene.destination).await;
             two.first.process.sigstop()?;
             Ok(Self {
                 arrival: two.arrival().await?,
@@ -261,32 +256,5 @@ mod postgres {
             async || (backend(scene, condition).await == 0).then_some(()),
         )
         .await;
-    }
-
-    /// While it is shut, the last statement of a chunk waits, with its arrival's row locked; not for
-    /// a lock, as a `lock_timeout` would end that.
-    struct Gate(PgConnection);
-
-    impl Gate {
-        async fn shut(scene: &Scene) -> Result<Self> {
-            let mut connection = PgConnection::connect(&scene.destination.url()).await?;
-            let statements = "
-                SELECT pg_advisory_lock(1);
-                CREATE FUNCTION wait_at_the_gate() RETURNS trigger LANGUAGE plpgsql AS $$
-                BEGIN
-                  WHILE NOT pg_try_advisory_xact_lock_shared(1) LOOP
-                    PERFORM pg_sleep(0.01);
-                  END LOOP;
-                  RETURN NULL;
-                END $$;
-                CREATE TRIGGER gate AFTER UPDATE OF checkpoint_records ON arrivage.arrival
-                FOR EACH ROW EXECUTE FUNCTION wait_at_the_gate();";
-            sqlx::raw_sql(statements).execute(&mut connection).await?;
-            Ok(Self(connection))
-        }
-
-        async fn open(self) -> Result<()> {
-            Ok(self.0.close().await?)
-        }
     }
 }
