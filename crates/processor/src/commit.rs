@@ -273,7 +273,8 @@ impl<'a> Load<'a> {
         chunk: &Chunk,
     ) -> Result<Vec<Reject>, LedgerError> {
         let mut refused = Vec::new();
-        let mut todo = Vec::from([0..chunk.rows.len()]);
+        let all = 0..chunk.rows.len();
+        let mut todo = vec![all];
         while let Some(range) = todo.pop() {
             let loaded = tx.load(&chunk.rows, range.clone()).await;
             self.loading.touch();

@@ -130,7 +130,7 @@ async fn select(wiring: &Wiring, options: &Replay) -> Result<Vec<Arrival>, Failu
         || state.is_some()
         || since.is_some()
         || until.is_some();
-    if ids.is_empty() == !filtered {
+    if ids.is_empty() != filtered {
         return Err(Failure::usage(
             "say which: ids, or a filter (--state failed, --pipeline, --key, --since, --until)",
         ));
