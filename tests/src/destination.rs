@@ -80,9 +80,9 @@ fn line(row: &SqliteRow) -> Result<String> {
         let value = row.try_get_raw(at)?;
         let kind = value.type_info().name().to_owned();
         cells.push(match kind.as_str() {
-            "NULL" => String::new(),
+            _ if value.is_null() => String::new(),
             "INTEGER" | "BOOLEAN" => row.try_get_unchecked::<i64, _>(at)?.to_string(),
-            "REAL" => row.try_get_unchecked::<f64, _>(at)?.to_string(),
+            "REAL" => format!("{:?}", row.try_get_unchecked::<f64, _>(at)?),
             "BLOB" => format!("{:x?}", row.try_get_unchecked::<Vec<u8>, _>(at)?),
             _ => row.try_get_unchecked::<String, _>(at)?,
         });

@@ -58,13 +58,7 @@ async fn probes_answer_and_say_what_does_not_work() {
     )
     .await;
     check("GET /metrics", true, "200", "arrivage_up 1").await;
-    check(
-        "GET /nothing",
-        true,
-        "404",
-        r#""detail":"there is nothing at /nothing""#,
-    )
-    .await;
+    check("GET /nothing", true, "401", "http.token").await;
     check(
         "GET /nothing\nAuthorization: Bearer secrex",
         true,

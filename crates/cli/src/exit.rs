@@ -43,6 +43,22 @@ impl Failure {
         }
     }
 
+    /// Names the database, where it is the one that did not answer.
+    pub(crate) fn naming(self, database: &str) -> Self {
+        let away = self
+            .error
+            .downcast_ref::<LedgerError>()
+            .is_some_and(LedgerError::is_passing);
+        if !away {
+            return self;
+        }
+        let words = format!("{database} did not answer; check that it runs, and database.url");
+        Self {
+            error: self.error.context(words),
+            ..self
+        }
+    }
+
     /// The same, in words of our own.
     pub(crate) fn usage(words: impl fmt::Display) -> Self {
         Self::person(anyhow::anyhow!("{words}"))

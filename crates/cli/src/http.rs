@@ -13,8 +13,9 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Http;
 use crate::exit::Failure;
 
-/// A database that does not answer a probe for so long is not ready.
-const PROBE: Duration = Duration::from_secs(3);
+/// A database that does not answer a probe for so long is not ready; Kubernetes
+/// waits a second.
+const PROBE: Duration = Duration::from_millis(900);
 
 /// Takes in every metric of the program, from here on.
 pub(crate) fn record_metrics() -> Result<PrometheusHandle, Failure> {

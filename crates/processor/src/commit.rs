@@ -54,7 +54,7 @@ struct Filled {
     rejected: u64,
 }
 
-type Filling<'a> = BoxFuture<'a, Result<Filled, LedgerError>>;
+type Filling<'a> = BoxFuture<'a, Result<Filled, LoadError>>;
 
 /// What one try of a chunk would make true.
 struct Step {
@@ -124,7 +124,7 @@ impl<'a> Committer<'a> {
     async fn commit(
         &mut self,
         draft: &Arc<Draft>,
-        filled: Result<Filled, LedgerError>,
+        filled: Result<Filled, LoadError>,
         later: &mut FuturesOrdered<Filling<'a>>,
     ) -> Result<bool, LoadError> {
         let chunk = &draft.chunk;
@@ -140,7 +140,8 @@ impl<'a> Committer<'a> {
                         Err(error) => (Some(step), error),
                     }
                 }
-                Err(error) => (None, error),
+                Err(LoadError::Ledger(error)) => (None, error),
+                Err(other) => return Err(other),
             };
             self.load.loading.touch();
             if !error.is_passing() && !matches!(error, LedgerError::NotMatched) {
@@ -258,7 +259,7 @@ impl<'a> Load<'a> {
     }
 
     /// Returns how many rejects there are.
-    async fn add(self, tx: &mut dyn ChunkTransaction, chunk: &Chunk) -> Result<u64, LedgerError> {
+    async fn add(self, tx: &mut dyn ChunkTransaction, chunk: &Chunk) -> Result<u64, LoadError> {
         let refused = self.load(tx, chunk).await?;
         tx.reject(&chunk.rejects).await?;
         tx.reject(&refused).await?;
@@ -266,12 +267,13 @@ impl<'a> Load<'a> {
     }
 
     /// Loads the rows, and finds those that the database refuses by halving, in
-    /// the file's order.
+    /// the file's order. A chunk that alone breaks the budget of rejects is given up.
     async fn load(
         self,
         tx: &mut dyn ChunkTransaction,
         chunk: &Chunk,
-    ) -> Result<Vec<Reject>, LedgerError> {
+    ) -> Result<Vec<Reject>, LoadError> {
+        let most = self.job.pipeline.rejects.max_rows;
         let mut refused = Vec::new();
         let all = 0..chunk.rows.len();
         let mut todo = vec![all];
@@ -280,6 +282,14 @@ impl<'a> Load<'a> {
             self.loading.touch();
             match loaded {
                 Ok(()) => {}
+                Err(error @ LedgerError::Row { .. }) if refused.len() as u64 >= most => {
+                    let first = chunk.rows.places()[range.start].line;
+                    let message = format!(
+                        "the table refuses more than rejects.max_rows = {most} of its records; \
+                         one at line {first} or soon after: {error}"
+                    );
+                    return Err(LoadError::file(ErrorCode::TooManyRejects, message));
+                }
                 Err(error @ LedgerError::Row { .. }) if range.len() == 1 => {
                     let reason = error.to_string();
                     refused.push(chunk.reject(range.start, None, ReasonCode::Constraint, reason));
@@ -289,7 +299,7 @@ impl<'a> Load<'a> {
                     todo.push(middle..range.end);
                     todo.push(range.start..middle);
                 }
-                Err(other) => return Err(other),
+                Err(other) => return Err(other.into()),
             }
         }
         Ok(refused)

@@ -128,7 +128,7 @@ impl Processor {
         let span = tracing::info_span!(
             "load",
             arrival.id = id.0,
-            object.key = %claim.arrival.key,
+            object.key = ?claim.arrival.key,
             pipeline = %claim.arrival.pipeline,
             lease.fence = claim.lease.fence.0,
         );
@@ -350,11 +350,6 @@ impl Processor {
         self.ledger
             .give_back(&held.lease, Duration::ZERO, Some(why))
             .await?;
-        tracing::error!(
-            pipeline = claim.arrival.pipeline,
-            reason = why.message,
-            "the pipeline is paused until this is mended"
-        );
         Ok(Outcome::Blocked(format!(
             "pipeline {} is paused: {}",
             claim.arrival.pipeline, why.message

@@ -2,8 +2,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use arrivage_ledger::{LedgerError, Scope};
-use arrivage_model::{Arrival, ArrivalId};
+use arrivage_ledger::{Filter, LedgerError, Scope};
+use arrivage_model::{Arrival, ArrivalId, State};
 use arrivage_store::{Backoff, Policy};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -164,12 +164,39 @@ impl Processor {
     async fn is_over(&self, shared: &Shared) -> bool {
         match &shared.until {
             Until::Stopped => false,
-            Until::Empty => shared.busy.load(Ordering::SeqCst) == 0,
+            Until::Empty => {
+                let over = shared.busy.load(Ordering::SeqCst) == 0;
+                if over {
+                    self.note_held(shared).await;
+                }
+                over
+            }
             Until::Resting(ids) => match self.first_restless(ids).await {
                 Ok(None) => true,
                 Ok(Some(arrival)) => self.is_held(shared, &arrival).await,
                 Err(_) => false,
             },
+        }
+    }
+
+    /// Work that is left because a person has to mend its pipeline first.
+    async fn note_held(&self, shared: &Shared) {
+        for (name, reason) in self
+            .ledger
+            .paused(&self.pipelines)
+            .await
+            .unwrap_or_default()
+        {
+            let filter = Filter {
+                state: Some(State::Waiting),
+                pipeline: Some(name.clone()),
+                ..Filter::default()
+            };
+            let waiting = self.ledger.arrivals(&filter, 1).await.unwrap_or_default();
+            if !waiting.is_empty() {
+                shared.lock().summary.blocked =
+                    Some(format!("pipeline {name} is paused: {reason}"));
+            }
         }
     }
 

@@ -122,6 +122,14 @@ impl Cluster {
         self.with_server(server::Cluster::restart_immediate).await
     }
 
+    /// What the server wrote into its log.
+    pub fn log(&self) -> String {
+        self.server
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .log()
+    }
+
     async fn with_server(
         &self,
         action: impl FnOnce(&mut server::Cluster) -> Result<()> + Send + 'static,

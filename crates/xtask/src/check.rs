@@ -75,6 +75,8 @@ impl Check {
     }
 
     fn run_tests(&mut self, servers: &Servers) -> Result<()> {
+        // The end-to-end tests start it, and no test runner builds another package's program.
+        self.succeed(&mut cargo(&["build", "--package", "arrivage-cli"]))?;
         let missing = || servers.missing().iter().map(|missing| missing.word);
         if has_subcommand("nextest") {
             let mut command = cargo(&["nextest", "run", "--workspace", "--no-fail-fast"]);

@@ -34,7 +34,7 @@ const CRATES: &[(&str, &[&str])] = &[
         ],
     ),
     ("arrivage-testkit", &["xtask"]),
-    ("arrivage-tests", &[]),
+    ("arrivage-tests", &["arrivage-testkit"]),
     ("xtask", &[]),
 ];
 
@@ -46,7 +46,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("axum", &["arrivage-api"]),
     ("clap", &["arrivage-cli"]),
     ("s3s", &["arrivage-testkit"]),
-    ("sqlx", &["arrivage-ledger"]),
+    ("sqlx", &["arrivage-ledger", "arrivage-tests"]),
 ];
 
 /// How the libraries' names begin, and the files and directories that may use them.

@@ -25,7 +25,7 @@ struct World {
 
 #[tokio::test]
 async fn a_hundred_objects_stand_once_with_ministack_and_postgres() -> Result<()> {
-    let world = World::new().await?;
+    let world = Box::pin(World::new()).await?;
     let objects = objects().await?;
     let (before, after) = objects.split_at(COUNT / 2);
 

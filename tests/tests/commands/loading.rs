@@ -1,11 +1,12 @@
 use anyhow::Result;
 use arrivage_tests::{Destination, on_both};
 
-use crate::items::{THREE, arrivals, create_items, items, rows};
+use crate::items::{THREE, arrivals, create_items, items, pipeline, rows};
 
 on_both!(
     a_file_is_loaded_once,
     a_folder_is_loaded_with_all_below_it,
+    a_partial_upload_in_a_folder_is_left_alone,
     what_cannot_be_loaded_is_said,
     a_file_that_failed_stays_failed,
     several_load_one_file_together,
@@ -74,8 +75,6 @@ async fn a_folder_is_loaded_with_all_below_it(to: Destination) -> Result<()> {
     arrivage.file("in/a.csv", "id,name\n1,one\n")?;
     arrivage.file("in/deep/er/b.csv", "id,name\n2,two\n")?;
     arrivage.file("in/deep/c.txt", "nothing for a pipeline")?;
-    arrivage.file("in/deep/d.csv.part", "id,name\n3,three\n")?;
-    arrivage.file("in/deep/.e.csv", "id,name\n4,four\n")?;
     arrivage
         .run(&["load", "in"])
         .await?
@@ -92,6 +91,25 @@ async fn a_folder_is_loaded_with_all_below_it(to: Destination) -> Result<()> {
         .expect(0)
         .says("already loaded");
     assert_eq!(rows(&to).await?, "1|one\n2|two");
+    Ok(())
+}
+
+async fn a_partial_upload_in_a_folder_is_left_alone(to: Destination) -> Result<()> {
+    let arrivage = items(&to, "")?;
+    arrivage.configure(&to.url(), &pipeline("").replace("*.csv", "*.csv*"))?;
+    create_items(&to).await?;
+    arrivage.file("in/a.csv", "id,name\n1,one\n")?;
+    for name in [
+        "b.csv.part",
+        "c.csv.filepart",
+        "d.csv.tmp",
+        ".e.csv",
+        "~f.csv",
+    ] {
+        arrivage.file(&format!("in/{name}"), "id,name\n2,tw")?;
+    }
+    arrivage.run(&["load", "-r", "in"]).await?.expect(0);
+    assert_eq!(rows(&to).await?, "1|one");
     Ok(())
 }
 

@@ -12,3 +12,4 @@ mod pausing;
 mod processing;
 mod replaying;
 mod rows;
+mod values;

@@ -1,3 +1,4 @@
+use std::fs;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -153,10 +154,11 @@ async fn services_share_the_work(to: Destination) -> Result<()> {
     let arrivage = waiting(&to, 0).await?;
     let running = [arrivage.start(&["run"])?, arrivage.start(&["run"])?];
     for number in 0..FILES {
-        arrivage.file(
-            &format!("in/{number}.csv"),
-            format!("id,name\n{number},one\n"),
+        let partial = arrivage.file(
+            &format!("in/{number}.part"),
+            format!("id,name\n{number},x\n"),
         )?;
+        fs::rename(partial, arrivage.path(format!("in/{number}.csv")))?;
     }
     let loaded = "SELECT count(*) FROM arrivage.arrivals WHERE state = 'loaded'";
     eventually(SOON, "all arrivals loaded", async || {
@@ -179,7 +181,7 @@ async fn two_cannot_listen_in_one_place() -> Result<()> {
     let arrivage = Arrivage::new(&to.url(), &pipeline(""))?;
     let mut first = arrivage.start(&["process"])?;
     let address = first.address().await?;
-    let second = std::fs::read_to_string(arrivage.path("arrivage.toml"))?;
+    let second = fs::read_to_string(arrivage.path("arrivage.toml"))?;
     arrivage.file("second.toml", second.replace("127.0.0.1:0", &address))?;
     let refused = arrivage
         .run(&["process", "--config", "second.toml"])

@@ -9,3 +9,4 @@ mod kills;
 mod migrations;
 mod outages;
 mod poison;
+mod proxy;

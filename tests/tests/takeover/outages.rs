@@ -5,7 +5,9 @@ mod postgres {
 
     use anyhow::Result;
     use arrivage_testkit::{Postgres, eventually};
-    use arrivage_tests::{Delivery, Destination, Scene};
+    use arrivage_tests::{Delivery, Destination, Gate, Scene};
+
+    use crate::proxy::{Loses, Proxy};
 
     const KEY: &str = "orders.csv";
     const RECORDS: u64 = 40_000;
@@ -29,9 +31,14 @@ mod postgres {
         let (scene, delivery) = scene(Destination::Postgres(cluster.database().await?)).await?;
         let mut process = scene.arrivage.start(&["process"])?;
         for part in 1..=3 {
-            scene.wait_for_records(KEY, RECORDS * part / 4).await;
+            scene.wait_for_records(KEY, RECORDS * part / 5).await;
             cluster.restart_immediate().await?;
         }
+        // Once with a chunk in its last statement; the crash opens the gate.
+        scene.wait_for_records(KEY, RECORDS * 4 / 5).await;
+        let gate = Gate::shut(&scene.destination).await?;
+        gate.reached(&scene.destination).await;
+        cluster.restart_immediate().await?;
         scene.loaded(KEY, &delivery).await?;
         assert_eq!(
             process.process.ended()?,
@@ -54,8 +61,32 @@ mod postgres {
             scene.wait_for_records(KEY, RECORDS * part / 8).await;
             assert!(scene.destination.count(terminate).await > 0);
         }
+        // Once with a chunk in its last statement.
+        let gate = Gate::shut(&scene.destination).await?;
+        let pid = gate.reached(&scene.destination).await;
+        let terminate = format!("SELECT pg_terminate_backend({pid})::int");
+        assert_eq!(scene.destination.count(&terminate).await, 1);
+        gate.open().await?;
         let loaded = scene.loaded(KEY, &delivery).await?;
         assert_eq!(loaded.attempts, 1, "{loaded:?}");
+        Ok(())
+    }
+
+    /// Fault 9: what was committed is not committed again, and what was not is.
+    #[tokio::test]
+    async fn a_commit_whose_answer_gets_lost_counts_once() -> Result<()> {
+        for loses in [Loses::AnswersToCommits, Loses::Commits] {
+            let scene = Scene::new(Destination::postgres().await?, "", NO_ATTEMPT_TO_LOSE).await?;
+            let delivery = Delivery::new(8, 20_000);
+            scene.put(KEY, delivery.csv());
+            scene.register(1).await?;
+            let proxy = Proxy::start(&scene.destination.url(), loses).await?;
+            let process = scene.arrivage_with(proxy.url())?;
+            let _process = process.start(&["process"])?;
+            let loaded = scene.loaded(KEY, &delivery).await?;
+            assert_eq!(loaded.attempts, 1, "{loses:?}: {loaded:?}");
+            assert!(proxy.lost() > 5, "{loses:?}: {}", proxy.lost());
+        }
         Ok(())
     }
 

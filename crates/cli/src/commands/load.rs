@@ -3,9 +3,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrivage_ledger::{FoundBy, Registered, Registration, Replay};
-use arrivage_model::{ArrivalId, Location, Object, Pipeline, State};
+use arrivage_model::{ArrivalId, Location, Object, Pipeline, State, StoreKind};
 use arrivage_processor::Until;
 use arrivage_store::Stores;
+use arrivage_watcher::is_finished_name;
 use indicatif::{HumanCount, MultiProgress};
 use tokio::sync::Notify;
 
@@ -132,7 +133,11 @@ impl Registrar<'_> {
                 .list(&prefix.bucket, &prefix.key, after.as_deref())
                 .await?;
             let taken = |object: &Object| self.by.is_some() || self.route(object).is_some();
-            let objects: Vec<Object> = page.objects.into_iter().filter(taken).collect();
+            let finished = |object: &Object| {
+                object.location.store != StoreKind::Folder || is_finished_name(&object.location.key)
+            };
+            let objects = page.objects.into_iter().filter(finished).filter(taken);
+            let objects: Vec<Object> = objects.collect();
             for batch in objects.chunks(BATCH) {
                 registered.extend(self.register(batch).await?);
             }
@@ -231,7 +236,7 @@ async fn report(
         output::say(&format!(
             "{}  {}: {} records loaded, {} rejected (arrival {})",
             arrival.state,
-            arrival.url,
+            output::cell(&arrival.url, usize::MAX),
             count(arrival.records_loaded),
             count(arrival.records_rejected),
             arrival.id

@@ -32,8 +32,9 @@ async fn dispatch(arguments: Arguments, bars: &MultiProgress) -> Result<u8, Fail
     if let Command::Check(check) = arguments.command {
         return check::check(config, check).await;
     }
+    let database = config.database()?.url.to_string();
     let wiring = Wiring::new(config)?;
-    match arguments.command {
+    let done = match arguments.command {
         Command::Run(start) => serve::run(&wiring, &start).await,
         Command::Watch(start) => serve::watch(&wiring, &start).await,
         Command::Process(options) => process::process(&wiring, &options, bars).await,
@@ -44,7 +45,8 @@ async fn dispatch(arguments: Arguments, bars: &MultiProgress) -> Result<u8, Fail
         Command::Rejects(options) => history::rejects(&wiring, &options).await,
         Command::Replay(options) => replay::replay(&wiring, &options).await,
         Command::Check(_) => Ok(exit::DONE),
-    }
+    };
+    done.map_err(|failure| failure.naming(&database))
 }
 
 async fn migrate(wiring: &Wiring) -> Result<u8, Failure> {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, PgPool};
 
 use super::target::{drifted, quote, quoted};
-use super::{PgTransaction, begin_with, classify};
+use super::{PgTransaction, begin_with, classify, query};
 use crate::{Advance, ChunkTransaction, Destination, LedgerError, Result, TargetRefusal};
 
 /// COPY data goes out in pieces of about this many bytes.
@@ -205,7 +205,7 @@ impl ChunkTransaction for Chunk {
             rejects.iter().map(of).collect()
         }
         let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        sqlx::query(
+        query(
             "-- ledger::reject
             INSERT INTO arrivage.reject
               (arrival_id, record, line, byte_offset, column_name, reason_code, reason, raw)
@@ -232,7 +232,7 @@ impl ChunkTransaction for Chunk {
             self.run("SET LOCAL synchronous_commit = on".to_owned())
                 .await?;
         }
-        sqlx::query(
+        query(
             "-- ledger::advance
             SELECT arrivage.advance($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         )

@@ -3,7 +3,7 @@ use std::time::Duration;
 use arrivage_model::{Arrival, ArrivalId, Checkpoint, Fence, Lease, LeaseId};
 use sqlx::{PgPool, Row};
 
-use super::{begin, classify, commit, history, microseconds};
+use super::{begin, classify, commit, history, microseconds, query};
 use crate::{Claim, Result, Scope};
 
 /// How long the last claim of a named owner is remembered.
@@ -32,7 +32,7 @@ pub(super) async fn claim(
     // UPDATE, because a plain FOR UPDATE skips rows that a foreign key's lock holds.
     // $4: only these; $5: also before they are due; $6: also under the owner's own
     // lease.
-    let row = sqlx::query(
+    let row = query(
         "-- ledger::claim
         WITH exhausted AS MATERIALIZED (
           SELECT a.id FROM arrivage.arrival a JOIN arrivage.pipeline p ON p.name = a.pipeline
@@ -109,7 +109,7 @@ pub(super) async fn claim(
 }
 
 async fn remember(tx: &mut super::PgTransaction, owner: &str, id: ArrivalId) -> Result<()> {
-    sqlx::query(
+    query(
         "-- ledger::remember
         WITH old AS (
           DELETE FROM arrivage.owner WHERE claimed_at < now() - $3::text::interval AND name <> $1
@@ -128,7 +128,7 @@ async fn remember(tx: &mut super::PgTransaction, owner: &str, id: ArrivalId) -> 
 
 pub(super) async fn last_claim_of(pool: &PgPool, owner: &str) -> Result<Option<Arrival>> {
     let mut tx = begin(pool).await?;
-    let row = sqlx::query(
+    let row = query(
         "-- ledger::last_claim_of
         SELECT a.* FROM arrivage.owner o JOIN arrivage.arrivals a ON a.id = o.arrival_id
         WHERE o.name = $1",

@@ -39,6 +39,11 @@ pub(super) fn statement(error: Error) -> LedgerError {
         // a standby refuses writes while it is one.
         ("08" | "40" | "53" | "55" | "57" | "58", _) | (_, "25006") => LedgerError::Away(error),
         ("28" | "3D" | "42" | "0A", _) => LedgerError::Refused(error),
+        // Classes that the standard leaves to users, PostgreSQL's own aside.
+        (class, _) if is_users_own(class) => LedgerError::Row {
+            sqlstate,
+            message: answer.message().to_owned(),
+        },
         _ => LedgerError::Unexpected(error),
     }
 }
@@ -47,6 +52,11 @@ pub(super) fn statement(error: Error) -> LedgerError {
 /// of connections, it also answers with classes that mean nothing else there.
 pub(super) fn connecting(error: Error) -> LedgerError {
     statement(error)
+}
+
+fn is_users_own(class: &str) -> bool {
+    let own = class.starts_with(|first: char| matches!(first, '5'..='9' | 'I'..='Z'));
+    own && !matches!(class, "53" | "54" | "55" | "57" | "58" | "72" | "P0" | "XX")
 }
 
 fn missing() -> LedgerError {

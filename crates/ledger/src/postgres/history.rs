@@ -2,7 +2,7 @@ use arrivage_model::{Arrival, ArrivalId, ETag, Location, State, StoreKind, Versi
 use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row};
 
-use super::{begin, classify, commit};
+use super::{begin, classify, commit, query};
 use crate::{Backlog, Filter, Ignored, LedgerError, RejectedRecord, Replay, Replayed, Result};
 
 /// Rows looked at in one go while a glob picks among them.
@@ -30,7 +30,7 @@ pub(super) async fn arrivals(pool: &PgPool, filter: &Filter, limit: usize) -> Re
 
 async fn page(pool: &PgPool, filter: &Filter, before: Option<ArrivalId>) -> Result<Vec<Arrival>> {
     let mut tx = begin(pool).await?;
-    let rows = sqlx::query(
+    let rows = query(
         "-- ledger::arrivals
         SELECT * FROM arrivage.arrivals
         WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR pipeline = $2)
@@ -54,7 +54,7 @@ async fn page(pool: &PgPool, filter: &Filter, before: Option<ArrivalId>) -> Resu
 
 pub(super) async fn arrival(pool: &PgPool, id: ArrivalId) -> Result<Option<Arrival>> {
     let mut tx = begin(pool).await?;
-    let row = sqlx::query("-- ledger::arrival\nSELECT * FROM arrivage.arrivals WHERE id = $1")
+    let row = query("-- ledger::arrival\nSELECT * FROM arrivage.arrivals WHERE id = $1")
         .bind(id.0)
         .fetch_optional(&mut *tx)
         .await
@@ -128,7 +128,7 @@ pub(super) async fn rejects(
     limit: usize,
 ) -> Result<Vec<RejectedRecord>> {
     let mut tx = begin(pool).await?;
-    let rows = sqlx::query(
+    let rows = query(
         "-- ledger::rejects
         SELECT * FROM arrivage.rejects WHERE arrival_id = $1 AND record > $2
         ORDER BY record LIMIT $3",
@@ -156,7 +156,7 @@ pub(super) async fn rejects(
 
 pub(super) async fn ignored(pool: &PgPool, limit: usize) -> Result<Vec<Ignored>> {
     let mut tx = begin(pool).await?;
-    let rows = sqlx::query(
+    let rows = query(
         "-- ledger::ignored
         SELECT store, bucket, key, size, source, seen_at FROM arrivage.ignored_object
         ORDER BY id DESC LIMIT $1",
@@ -189,7 +189,7 @@ pub(super) async fn replay(pool: &PgPool, ids: &[ArrivalId], how: Replay) -> Res
     let force = matches!(how, Replay::ContinueByForce | Replay::FromStartByForce);
     let numbers: Vec<i64> = ids.iter().map(|id| id.0).collect();
     let mut tx = begin(pool).await?;
-    let rows = sqlx::query(
+    let rows = query(
         "-- ledger::lock
         SELECT id, state FROM arrivage.arrival WHERE id = ANY ($1)
         ORDER BY id FOR NO KEY UPDATE",
@@ -215,7 +215,7 @@ pub(super) async fn replay(pool: &PgPool, ids: &[ArrivalId], how: Replay) -> Res
         .filter(|(_, answer)| **answer == Replayed::Queued)
         .map(|(id, _)| *id)
         .collect();
-    sqlx::query(
+    query(
         "-- ledger::replay
         UPDATE arrivage.arrival SET
           state = 'waiting', restart = restart OR $2, fence = fence + 1, barren = 0,
@@ -234,7 +234,7 @@ pub(super) async fn replay(pool: &PgPool, ids: &[ArrivalId], how: Replay) -> Res
 
 pub(super) async fn backlog(pool: &PgPool) -> Result<Vec<Backlog>> {
     let mut tx = begin(pool).await?;
-    let rows = sqlx::query(
+    let rows = query(
         "-- ledger::backlog
         SELECT pipeline, waiting, loading, outstanding FROM arrivage.backlog ORDER BY pipeline",
     )

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use arrivage_model::{ArrivalId, ETag, Location, State, VersionId};
 use sqlx::{PgPool, Row};
 
-use super::{begin, classify, commit, history};
+use super::{begin, classify, commit, history, query};
 use crate::again::{Again, again};
 use crate::{FoundBy, Registered, Registration, Result};
 
@@ -24,11 +24,14 @@ impl<'a> Found<'a> {
         (pipeline, &object.location, &object.etag)
     }
 
-    /// Nobody told of it: it only stands where somebody looked.
+    /// Nobody told of it: it only stands where somebody looked, and nothing more is
+    /// known of it now.
     fn is_listed(&self) -> bool {
-        self.messages
-            .iter()
-            .all(|found_by| **found_by == FoundBy::Listing)
+        self.version.is_none()
+            && self
+                .messages
+                .iter()
+                .all(|found_by| **found_by == FoundBy::Listing)
     }
 }
 
@@ -122,7 +125,7 @@ async fn known(
             .map(|found| of(found.first).to_owned())
             .collect()
     };
-    let rows = sqlx::query(
+    let rows = query(
         "-- ledger::known
         SELECT f.place, a.id, a.state, a.state = 'loaded' AND EXISTS (
             SELECT FROM arrivage.arrival b
@@ -161,7 +164,7 @@ async fn insert(
     fn all<'a, T>(found: &[Found<'a>], of: impl Fn(&'a Registration) -> T) -> Vec<T> {
         found.iter().map(|identity| of(identity.first)).collect()
     }
-    let rows = sqlx::query(
+    let rows = query(
         "-- ledger::register
         WITH found AS (
           SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],
@@ -208,7 +211,7 @@ async fn insert(
 /// What a registration of a known identity does, under the row's lock.
 async fn notify_again(tx: &mut super::PgTransaction, found: &Found<'_>) -> Result<Registered> {
     let object = &found.first.object;
-    let row = sqlx::query(
+    let row = query(
         "-- ledger::notify_again
         SELECT a.id, a.state, a.last_message, EXISTS (
             SELECT FROM arrivage.arrival b
@@ -257,7 +260,7 @@ async fn notify_again(tx: &mut super::PgTransaction, found: &Found<'_>) -> Resul
 
 /// A later notification that brings the version fills it in.
 async fn pin(tx: &mut super::PgTransaction, id: ArrivalId, version: &str) -> Result<()> {
-    sqlx::query(
+    query(
         "-- ledger::pin
         UPDATE arrivage.arrival SET version_id = $2 WHERE id = $1 AND version_id IS NULL",
     )
@@ -279,7 +282,7 @@ async fn count(
     if notifications == 0 {
         return Ok(());
     }
-    sqlx::query(
+    query(
         "-- ledger::count
         UPDATE arrivage.arrival SET
           duplicate_notifications = duplicate_notifications + $2,
@@ -305,7 +308,7 @@ async fn count(
 
 pub(super) async fn load_anew(pool: &PgPool, id: ArrivalId) -> Result<()> {
     let mut tx = begin(pool).await?;
-    sqlx::query(
+    query(
         "-- ledger::load_anew
         UPDATE arrivage.arrival SET
           state = 'waiting', restart = true, fence = fence + 1, barren = 0,

@@ -1,6 +1,6 @@
 use sqlx::PgPool;
 
-use super::{begin, classify, commit};
+use super::{begin, classify, commit, query};
 use crate::{Ignored, Result, Unreadable};
 
 /// How many objects without a pipeline, and how many unreadable notifications,
@@ -13,7 +13,7 @@ pub(super) async fn keep_unreadable(pool: &PgPool, notifications: &[Unreadable])
         n.iter().map(|n| of(n).replace('\0', "\u{FFFD}")).collect()
     }
     let mut tx = begin(pool).await?;
-    sqlx::query(
+    query(
         "-- ledger::keep_unreadable
         INSERT INTO arrivage.unreadable_notification (source, body, reason)
         SELECT * FROM unnest($1::text[], $2::text[], $3::text[])",
@@ -26,7 +26,7 @@ pub(super) async fn keep_unreadable(pool: &PgPool, notifications: &[Unreadable])
     .execute(&mut *tx)
     .await
     .map_err(classify::statement)?;
-    sqlx::query(
+    query(
         "-- ledger::bound_unreadable
         DELETE FROM arrivage.unreadable_notification WHERE id <= (
           SELECT id FROM arrivage.unreadable_notification ORDER BY id DESC OFFSET $1 LIMIT 1)",
@@ -43,7 +43,7 @@ pub(super) async fn keep_ignored(pool: &PgPool, objects: &[Ignored]) -> Result<(
         objects.iter().map(of).collect()
     }
     let mut tx = begin(pool).await?;
-    sqlx::query(
+    query(
         "-- ledger::keep_ignored
         WITH seen_again AS (
           DELETE FROM arrivage.ignored_object o
@@ -63,7 +63,7 @@ pub(super) async fn keep_ignored(pool: &PgPool, objects: &[Ignored]) -> Result<(
     .execute(&mut *tx)
     .await
     .map_err(classify::statement)?;
-    sqlx::query(
+    query(
         "-- ledger::bound_ignored
         DELETE FROM arrivage.ignored_object WHERE id <= (
           SELECT id FROM arrivage.ignored_object ORDER BY id DESC OFFSET $1 LIMIT 1)",

@@ -5,7 +5,8 @@ use sqlx::postgres::PgQueryResult;
 use sqlx::{AssertSqlSafe, PgPool, Row};
 
 use super::{
-    PgTransaction, begin, begin_for, begin_with, classify, commit, history, microseconds, target,
+    PgTransaction, begin, begin_for, begin_with, classify, commit, history, microseconds, query,
+    query_scalar, target,
 };
 use crate::{LedgerError, Result, Standing};
 
@@ -21,7 +22,7 @@ fn held(result: &PgQueryResult) -> Result<()> {
 pub(super) async fn renew(keeper: &PgPool, lease: &Lease, length: Duration) -> Result<()> {
     // A renewal that a crash forgets only shortens the lease.
     let mut tx = begin_with(keeper, None, "off").await?;
-    let result = sqlx::query(
+    let result = query(
         "-- ledger::renew
         UPDATE arrivage.arrival
         SET lease_until = clock_timestamp() + $4 * interval '1 microsecond'
@@ -41,7 +42,7 @@ pub(super) async fn renew(keeper: &PgPool, lease: &Lease, length: Duration) -> R
 pub(super) async fn restart(pool: &PgPool, lease: &Lease, table: &Table) -> Result<Lease> {
     let mut tx = begin_for(pool, lease.id).await?;
     // The arrival first: whoever deletes first may leave rows that double.
-    let fence: Option<i64> = sqlx::query_scalar(
+    let fence: Option<i64> = query_scalar(
         "-- ledger::restart
         UPDATE arrivage.arrival SET
           fence = fence + 1, restart = false, reading = NULL, checkpoint_records = 0,
@@ -67,7 +68,7 @@ pub(super) async fn restart(pool: &PgPool, lease: &Lease, table: &Table) -> Resu
 
 /// Takes an arrival's rejects out, and its rows where the table can tell them.
 async fn remove(tx: &mut PgTransaction, lease: &Lease, table: &Table) -> Result<()> {
-    sqlx::query("-- ledger::remove_rejects\nDELETE FROM arrivage.reject WHERE arrival_id = $1")
+    query("-- ledger::remove_rejects\nDELETE FROM arrivage.reject WHERE arrival_id = $1")
         .bind(lease.arrival.0)
         .execute(&mut **tx)
         .await
@@ -75,7 +76,7 @@ async fn remove(tx: &mut PgTransaction, lease: &Lease, table: &Table) -> Result<
     if table.has_arrival_id {
         let name = target::quoted(&table.name);
         let sql = format!("-- ledger::remove_rows\nDELETE FROM {name} WHERE _arrival_id = $1");
-        sqlx::query(AssertSqlSafe(sql))
+        query(AssertSqlSafe(sql))
             .bind(lease.arrival.0)
             .execute(&mut **tx)
             .await
@@ -86,7 +87,7 @@ async fn remove(tx: &mut PgTransaction, lease: &Lease, table: &Table) -> Result<
 
 pub(super) async fn standing(pool: &PgPool, lease: &Lease) -> Result<Standing> {
     let mut tx = begin(pool).await?;
-    sqlx::query(
+    query(
         "-- ledger::end_own_backends
         SELECT pg_terminate_backend(pid) FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid()
@@ -97,7 +98,7 @@ pub(super) async fn standing(pool: &PgPool, lease: &Lease) -> Result<Standing> {
     .await
     .map_err(classify::statement)?;
     // A plain read would see the old value while the old transaction is in doubt.
-    let row = sqlx::query(
+    let row = query(
         "-- ledger::standing
         SELECT fence = $2 AND lease_id = $3 AS held, state, checkpoint_records, checkpoint_offset
         FROM arrivage.arrival WHERE id = $1 FOR NO KEY UPDATE",
@@ -126,7 +127,7 @@ pub(super) async fn give_back(
     why: Option<&Failure>,
 ) -> Result<()> {
     let mut tx = begin_for(pool, lease.id).await?;
-    let result = sqlx::query(
+    let result = query(
         "-- ledger::give_back
         UPDATE arrivage.arrival SET
           state = 'waiting', lease_until = NULL, barren = greatest(barren - 1, 0),
@@ -153,7 +154,7 @@ pub(super) async fn retry_later(
     why: &Failure,
 ) -> Result<State> {
     let mut tx = begin_for(pool, lease.id).await?;
-    let row = sqlx::query(
+    let row = query(
         "-- ledger::retry_later
         WITH standing AS (
           SELECT a.id, a.barren >= coalesce(p.max_attempts, 1) AS used_up
@@ -199,7 +200,7 @@ pub(super) async fn supersede(
     let mut tx = begin_for(pool, lease.id).await?;
     rest(&mut tx, lease, State::Superseded, why).await?;
     if let Some(table) = table.filter(|table| table.has_arrival_id) {
-        sqlx::query(
+        query(
             "-- ledger::forget_progress
             UPDATE arrivage.arrival SET
               reading = NULL, checkpoint_records = 0, checkpoint_offset = 0,
@@ -216,7 +217,7 @@ pub(super) async fn supersede(
 }
 
 async fn rest(tx: &mut PgTransaction, lease: &Lease, state: State, why: &Failure) -> Result<()> {
-    let result = sqlx::query(
+    let result = query(
         "-- ledger::rest
         UPDATE arrivage.arrival SET
           state = $4, error_code = $5, error = $6, lease_until = NULL,
@@ -240,7 +241,7 @@ async fn rest(tx: &mut PgTransaction, lease: &Lease, state: State, why: &Failure
 /// statement is left alone, as its claim may be younger than the snapshot.
 pub(super) async fn reap(pool: &PgPool) -> Result<u64> {
     let mut tx = begin(pool).await?;
-    let ended: i64 = sqlx::query_scalar(
+    let ended: i64 = query_scalar(
         "-- ledger::reap
         SELECT count(*) FILTER (WHERE pg_terminate_backend(s.pid))
         FROM pg_stat_activity s

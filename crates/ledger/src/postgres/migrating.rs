@@ -1,7 +1,8 @@
 use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, PgPool};
 
-use super::{begin, classify, commit};
+use super::{ACQUIRE_TIMEOUT, PgTransaction, begin, classify, commit, query, query_scalar};
 use crate::{LedgerError, Result};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -13,13 +14,19 @@ const TABLE: &str = "arrivage.migration";
 const LOCK: i64 = 0x4172_7269_7661_6765;
 
 /// All of it is one transaction under a transaction-level lock: a session lock
-/// would be released on another backend behind PgBouncer.
-pub(super) async fn migrate(pool: &PgPool) -> Result<()> {
+/// would be released on another backend behind PgBouncer. It has a connection of
+/// its own, because sqlx names the migrator's statements.
+pub(super) async fn migrate(pool: &PgPool, connection: &PgConnectOptions) -> Result<()> {
     if check_version(pool).await.is_ok() {
         return Ok(());
     }
-    let mut tx = begin(pool).await?;
-    sqlx::query("-- ledger::migrate\nSELECT set_config('lock_timeout', '60s', true), pg_advisory_xact_lock($1)")
+    let own = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(ACQUIRE_TIMEOUT);
+    let own = own.connect_lazy_with(connection.clone());
+    let mut tx = begin(&own).await?;
+    forget_named_statements(&mut tx).await?;
+    query("-- ledger::migrate\nSELECT set_config('lock_timeout', '60s', true), pg_advisory_xact_lock($1)")
         .bind(LOCK)
         .execute(&mut *tx)
         .await
@@ -37,7 +44,20 @@ pub(super) async fn migrate(pool: &PgPool) -> Result<()> {
             }
             other => LedgerError::Version(format!("the ledger cannot be upgraded: {other}")),
         })?;
-    commit(tx).await
+    forget_named_statements(&mut tx).await?;
+    commit(tx).await?;
+    own.close().await;
+    Ok(())
+}
+
+/// Those of earlier clients of the same backend, and ours for the later ones.
+async fn forget_named_statements(tx: &mut PgTransaction) -> Result<()> {
+    let forget = sqlx::raw_sql("-- ledger::migrate\nDEALLOCATE ALL");
+    forget
+        .execute(&mut **tx)
+        .await
+        .map_err(classify::statement)?;
+    Ok(())
 }
 
 pub(super) async fn check_version(pool: &PgPool) -> Result<()> {
@@ -48,7 +68,7 @@ pub(super) async fn check_version(pool: &PgPool) -> Result<()> {
         .unwrap_or_default();
     let mut tx = begin(pool).await?;
     let sql = format!("-- ledger::check_version\nSELECT max(version) FROM {TABLE} WHERE success");
-    let found: Option<i64> = sqlx::query_scalar(AssertSqlSafe(sql))
+    let found: Option<i64> = query_scalar(AssertSqlSafe(sql))
         .fetch_one(&mut *tx)
         .await
         .map_err(classify::statement)?;
@@ -62,7 +82,7 @@ pub(super) async fn check_version(pool: &PgPool) -> Result<()> {
 /// A transaction that may write: a standby, or a full server, does not answer.
 pub(super) async fn ping(pool: &PgPool) -> Result<()> {
     let mut tx = begin(pool).await?;
-    sqlx::query("-- ledger::ping\nSELECT 1 FROM arrivage.pipeline LIMIT 1")
+    query("-- ledger::ping\nSELECT 1 FROM arrivage.pipeline LIMIT 1")
         .execute(&mut *tx)
         .await
         .map_err(classify::statement)?;

@@ -12,6 +12,7 @@ mod kept;
 mod leasing;
 mod migrating;
 mod pipelines;
+mod statements;
 mod target;
 
 use std::time::Duration;
@@ -23,6 +24,7 @@ use async_trait::async_trait;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
 
+use self::statements::{query, query_as, query_scalar};
 use crate::{
     Backlog, ChunkTransaction, Claim, ConnectOptions, Declared, Destination, Filter, Ignored,
     Ledger, LedgerError, Pooler, Registered, Registration, RejectedRecord, Replay, Replayed,
@@ -40,6 +42,7 @@ pub struct PostgresLedger {
     pool: PgPool,
     /// The connection that keeps leases; loads never hold it up.
     keeper: PgPool,
+    connection: PgConnectOptions,
 }
 
 type PgTransaction = Transaction<'static, Postgres>;
@@ -64,6 +67,7 @@ impl PostgresLedger {
         Ok(Self {
             pool: pool(options.connections.max(2)),
             keeper: pool(1),
+            connection,
         })
     }
 }
@@ -111,7 +115,7 @@ fn microseconds(duration: Duration) -> i64 {
 #[async_trait]
 impl Ledger for PostgresLedger {
     async fn migrate(&self) -> Result<()> {
-        migrating::migrate(&self.pool).await
+        migrating::migrate(&self.pool, &self.connection).await
     }
 
     async fn check_version(&self) -> Result<()> {

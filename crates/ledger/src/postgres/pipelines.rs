@@ -1,6 +1,6 @@
 use sqlx::PgPool;
 
-use super::{begin, classify, commit};
+use super::{begin, classify, commit, query, query_as};
 use crate::{Declared, Result};
 
 pub(super) async fn declare(pool: &PgPool, pipelines: &[Declared]) -> Result<()> {
@@ -10,7 +10,7 @@ pub(super) async fn declare(pool: &PgPool, pipelines: &[Declared]) -> Result<()>
         .map(|p| i32::try_from(p.max_attempts).unwrap_or(i32::MAX))
         .collect();
     let mut tx = begin(pool).await?;
-    sqlx::query(
+    query(
         "-- ledger::declare
         INSERT INTO arrivage.pipeline AS p (name, max_attempts)
         SELECT * FROM unnest($1::text[], $2::int[]) AS declared (name, max_attempts)
@@ -28,7 +28,7 @@ pub(super) async fn declare(pool: &PgPool, pipelines: &[Declared]) -> Result<()>
 
 pub(super) async fn retain(pool: &PgPool, pipelines: &[String]) -> Result<()> {
     let mut tx = begin(pool).await?;
-    sqlx::query(
+    query(
         "-- ledger::retain
         DELETE FROM arrivage.pipeline p
         WHERE p.name <> ALL ($1) AND NOT EXISTS (
@@ -44,20 +44,18 @@ pub(super) async fn retain(pool: &PgPool, pipelines: &[String]) -> Result<()> {
 
 pub(super) async fn set_paused(pool: &PgPool, pipeline: &str, why: Option<&str>) -> Result<()> {
     let mut tx = begin(pool).await?;
-    sqlx::query(
-        "-- ledger::pause\nUPDATE arrivage.pipeline SET paused_reason = $2 WHERE name = $1",
-    )
-    .bind(pipeline)
-    .bind(why)
-    .execute(&mut *tx)
-    .await
-    .map_err(classify::statement)?;
+    query("-- ledger::pause\nUPDATE arrivage.pipeline SET paused_reason = $2 WHERE name = $1")
+        .bind(pipeline)
+        .bind(why)
+        .execute(&mut *tx)
+        .await
+        .map_err(classify::statement)?;
     commit(tx).await
 }
 
 pub(super) async fn paused(pool: &PgPool, pipelines: &[String]) -> Result<Vec<(String, String)>> {
     let mut tx = begin(pool).await?;
-    let rows = sqlx::query_as(
+    let rows = query_as(
         "-- ledger::paused
         SELECT name, paused_reason FROM arrivage.pipeline
         WHERE name = ANY ($1) AND paused_reason IS NOT NULL ORDER BY name",

@@ -4,7 +4,7 @@ use arrivage_model::{ColumnType, Mode, Pipeline, Table, TableColumn, TableName};
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgPool, Row};
 
-use super::{PgTransaction, begin, classify, commit};
+use super::{PgTransaction, begin, classify, commit, query, query_scalar};
 use crate::{LedgerError, Result, TargetRefusal, declaration};
 
 /// The name as SQL takes it.
@@ -51,7 +51,7 @@ pub(super) async fn table(pool: &PgPool, name: &TableName) -> Result<Table> {
 }
 
 async fn inspect(tx: &mut PgTransaction, name: &TableName) -> Result<Table> {
-    let row = sqlx::query(
+    let row = query(
         "-- ledger::table
         SELECT c.oid::bigint AS oid, n.nspname AS schema, c.relname AS name,
           c.relkind::text AS kind, c.relpersistence::text AS persistence,
@@ -80,7 +80,7 @@ async fn inspect(tx: &mut PgTransaction, name: &TableName) -> Result<Table> {
         name: row.get("name"),
     };
     refuse(&row, &found)?;
-    let rows = sqlx::query(
+    let rows = query(
         "-- ledger::columns
         SELECT attname AS name, format_type(atttypid, atttypmod) AS kind,
           attnotnull AND NOT atthasdef AND attidentity = '' AS required,
@@ -156,14 +156,12 @@ fn column(row: &PgRow) -> Option<TableColumn> {
 pub(super) async fn create(pool: &PgPool, pipeline: &Pipeline) -> Result<()> {
     let mut tx = begin(pool).await?;
     let table = quoted(&pipeline.table);
-    sqlx::query(
-        "-- ledger::create_table\nSELECT pg_advisory_xact_lock(hashtext('arrivage ' || $1))",
-    )
-    .bind(&table)
-    .execute(&mut *tx)
-    .await
-    .map_err(classify::statement)?;
-    let exists: bool = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")
+    query("-- ledger::create_table\nSELECT pg_advisory_xact_lock(hashtext('arrivage ' || $1))")
+        .bind(&table)
+        .execute(&mut *tx)
+        .await
+        .map_err(classify::statement)?;
+    let exists: bool = query_scalar("SELECT to_regclass($1) IS NOT NULL")
         .bind(&table)
         .fetch_one(&mut *tx)
         .await

@@ -24,15 +24,25 @@ pub(crate) const LEASE: Duration = Duration::from_secs(3600);
 
 impl<D: Database> World<D> {
     pub(crate) async fn new() -> Self {
-        let database = D::create().await;
+        let world = Self::over(D::create().await);
+        world.ledger.migrate().await.expect("migrates");
+        world.declare().await;
+        world
+    }
+
+    /// A ledger with connections of its own on a database.
+    pub(crate) fn over(database: D) -> Self {
         let ledger = database.ledger();
-        ledger.migrate().await.expect("migrates");
+        Self { database, ledger }
+    }
+
+    /// Makes the pipelines `orders` and `other` known.
+    pub(crate) async fn declare(&self) {
         let declared = ["orders", "other"].map(|name| Declared {
             name: name.to_owned(),
             max_attempts: 3,
         });
-        ledger.declare(&declared).await.expect("declares");
-        Self { database, ledger }
+        self.ledger.declare(&declared).await.expect("declares");
     }
 
     /// Registers an object of `orders`, and says which arrival it is.

@@ -268,20 +268,35 @@ async fn a_default_of_repeatable_read_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_ledger_set_up_for_a_transaction_pooler_loads() {
-    let world = World::<PostgresDatabase>::new().await;
-    let url = world.database.database.url().to_owned();
-    let pooled = connect(&ConnectOptions {
-        url,
-        pooler: Pooler::Transaction,
-        connections: 2,
-    });
-    let world = World {
-        database: world.database,
-        ledger: pooled.expect("opens"),
-    };
+async fn no_statement_is_named_so_that_a_transaction_pooler_may_stand_between() {
+    let cluster = arrivage_testkit::Postgres::cluster()
+        .await
+        .expect("a cluster");
+    let database = cluster.database().await.expect("a database");
+    let world = World::over(PostgresDatabase { database });
+    let name = world.database.database.name();
+    // Of the migrator's statements, which are named, none is left behind.
+    world.ledger.migrate().await.expect("migrates");
+    world.ledger.close().await;
+    world
+        .database
+        .sql(&format!(
+            "ALTER DATABASE \"{name}\" SET log_min_duration_statement = 0"
+        ))
+        .await;
+    let world = World::over(world.database);
+    world.ledger.migrate().await.expect("is up to date");
+    world.declare().await;
     let destination = world.destination().await;
     let id = world.register("a").await;
     world.load_whole(id, &destination, &[1, 2]).await;
     assert_eq!(world.numbers("orders").await, [1, 2]);
+    let log = cluster.log();
+    let logged = log.lines().filter(|line| line.contains("execute ")).count();
+    assert!(logged > 5, "statements are logged");
+    let named: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("execute sqlx"))
+        .collect();
+    assert!(named.is_empty(), "{named:?}");
 }

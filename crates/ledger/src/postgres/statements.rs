@@ -1,0 +1,24 @@
+//! Every statement of the ledger is unnamed. A named one stays on the server's side
+//! of a pooler in transaction mode, where the next client's first one has its name.
+
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::{Query, QueryAs, QueryScalar};
+use sqlx::{FromRow, Postgres, SqlSafeStr};
+
+pub(super) fn query<'a>(sql: impl SqlSafeStr) -> Query<'a, Postgres, PgArguments> {
+    sqlx::query(sql).persistent(false)
+}
+
+pub(super) fn query_as<'a, T>(sql: impl SqlSafeStr) -> QueryAs<'a, Postgres, T, PgArguments>
+where
+    T: for<'r> FromRow<'r, PgRow>,
+{
+    sqlx::query_as(sql).persistent(false)
+}
+
+pub(super) fn query_scalar<'a, T>(sql: impl SqlSafeStr) -> QueryScalar<'a, Postgres, T, PgArguments>
+where
+    (T,): for<'r> FromRow<'r, PgRow>,
+{
+    sqlx::query_scalar(sql).persistent(false)
+}
