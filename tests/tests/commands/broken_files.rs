@@ -8,7 +8,6 @@ use crate::items::{THREE, create_items, items, rows};
 on_both!(
     every_cut_of_a_compressed_file_is_found,
     a_broken_file_fails_with_its_reason,
-    zeros_after_a_compressed_file_are_padding,
     a_file_without_records_is_loaded,
 );
 
@@ -91,20 +90,6 @@ async fn a_broken_file_fails_with_its_reason(to: Destination) -> Result<()> {
     )
     .await?;
     assert_eq!(rows(&to).await?, "");
-    Ok(())
-}
-
-async fn zeros_after_a_compressed_file_are_padding(to: Destination) -> Result<()> {
-    let arrivage = items(&to, "")?;
-    create_items(&to).await?;
-    // As tapes and block devices leave them.
-    check(
-        &arrivage,
-        &[&gzip().await?[..], &[0; 100]].concat(),
-        "loaded||3",
-    )
-    .await?;
-    assert_eq!(rows(&to).await?, "1|one\n2|two\n3|three");
     Ok(())
 }
 

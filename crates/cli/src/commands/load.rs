@@ -25,7 +25,8 @@ pub(super) async fn load(
     options: &Load,
     bars: &MultiProgress,
 ) -> Result<u8, Failure> {
-    let signals = signals::listen(wiring.config.processor()?.drain).map_err(Failure::person)?;
+    let signals = signals::listen(wiring.config.processor()?.drain, exit::TERMINATED)
+        .map_err(Failure::person)?;
     let stores = wiring.stores()?;
     let processor = wiring.processor(stores.clone(), Arc::new(Notify::new()))?;
     wiring
@@ -134,7 +135,12 @@ impl Registrar<'_> {
                 .await?;
             let taken = |object: &Object| self.by.is_some() || self.route(object).is_some();
             let finished = |object: &Object| {
-                object.location.store != StoreKind::Folder || is_finished_name(&object.location.key)
+                let below = object
+                    .location
+                    .key
+                    .strip_prefix(&prefix.key)
+                    .unwrap_or_default();
+                object.location.store != StoreKind::Folder || is_finished_name(below)
             };
             let objects = page.objects.into_iter().filter(finished).filter(taken);
             let objects: Vec<Object> = objects.collect();

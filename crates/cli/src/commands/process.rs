@@ -19,10 +19,16 @@ pub(super) async fn process(
     options: &Process,
     bars: &MultiProgress,
 ) -> Result<u8, Failure> {
-    let signals = signals::listen(wiring.config.processor()?.drain).map_err(Failure::person)?;
+    let service = !options.until_empty && options.arrival.is_none() && !options.one;
+    let late = if service {
+        exit::DONE
+    } else {
+        exit::TERMINATED
+    };
+    let drain = wiring.config.processor()?.drain;
+    let signals = signals::listen(drain, late).map_err(Failure::person)?;
     let wake = Arc::new(Notify::new());
     let processor = wiring.processor(wiring.stores()?, wake)?;
-    let service = !options.until_empty && options.arrival.is_none() && !options.one;
     if service {
         let served = serve::serve(wiring, None, &signals.abort).await?;
         if serve::open(wiring, &options.start, &signals.stop).await? {
@@ -37,13 +43,24 @@ pub(super) async fn process(
     let _shown = progress::show(&processor, bars);
     if options.until_empty {
         let summary = processor.work(Until::Empty, &signals).await;
-        return Ok(code(&summary, &signals));
+        let code = code(&summary, &signals);
+        let undone = code == exit::DONE && signals.stop.is_cancelled() && is_left(wiring).await?;
+        return Ok(if undone { exit::TERMINATED } else { code });
     }
     if let Some(id) = options.arrival {
         return this_one(wiring, &processor, id, &signals).await;
     }
     let owner = options.owner.as_deref().unwrap_or_default();
     one_for(wiring, &processor, owner, &signals).await
+}
+
+/// Whether an arrival of our pipelines could be claimed now.
+async fn is_left(wiring: &Wiring) -> Result<bool, Failure> {
+    let backlog = wiring.ledger.backlog().await?;
+    let ours = |name: &str| wiring.router.pipeline(name).is_some();
+    Ok(backlog
+        .iter()
+        .any(|row| row.waiting > 0 && ours(&row.pipeline)))
 }
 
 /// Of several outcomes, the one that wants most. Of each arrival the last counts.
@@ -96,6 +113,7 @@ async fn this_one(
     id: ArrivalId,
     signals: &Signals,
 ) -> Result<u8, Failure> {
+    wiring.ledger.reap().await?;
     let owner = processor.owner();
     let scope = Scope::One {
         id,
@@ -119,6 +137,8 @@ async fn one_for(
     owner: &str,
     signals: &Signals,
 ) -> Result<u8, Failure> {
+    // What a stopped process left locked cannot be claimed.
+    wiring.ledger.reap().await?;
     if let Some(last) = wiring.ledger.last_claim_of(owner).await? {
         let scope = Scope::One {
             id: last.id,

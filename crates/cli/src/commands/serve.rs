@@ -26,7 +26,8 @@ impl Start {
 
 /// Sources, processors and HTTP in one process.
 pub(super) async fn run(wiring: &Wiring, start: &Start) -> Result<u8, Failure> {
-    let signals = signals::listen(wiring.config.processor()?.drain).map_err(Failure::person)?;
+    let signals =
+        signals::listen(wiring.config.processor()?.drain, exit::DONE).map_err(Failure::person)?;
     let wake = Arc::new(Notify::new());
     let stores = wiring.stores()?;
     let processor = wiring.processor(stores.clone(), Arc::clone(&wake))?;
@@ -44,7 +45,8 @@ pub(super) async fn run(wiring: &Wiring, start: &Start) -> Result<u8, Failure> {
 
 /// Sources and HTTP only.
 pub(super) async fn watch(wiring: &Wiring, start: &Start) -> Result<u8, Failure> {
-    let signals = signals::listen(wiring.config.processor()?.drain).map_err(Failure::person)?;
+    let signals =
+        signals::listen(wiring.config.processor()?.drain, exit::DONE).map_err(Failure::person)?;
     let watcher = watcher(wiring, wiring.stores()?)?;
     let served = serve(wiring, Some(watcher.health()), &signals.abort).await?;
     if open(wiring, start, &signals.stop).await? {

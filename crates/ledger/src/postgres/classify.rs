@@ -30,8 +30,9 @@ pub(super) fn statement(error: Error) -> LedgerError {
         // The ledger's own tables are not there.
         (_, "3F000") => missing(),
         (_, "42P01") if answer.message().contains("arrivage.") => missing(),
-        // A user's trigger that raises means the row, as a constraint does.
-        ("22" | "23", _) | (_, "P0001") => LedgerError::Row {
+        // A user's trigger that raises means the row, as a constraint does; so does
+        // a value too large for an index.
+        ("22" | "23" | "54", _) | (_, "P0001") => LedgerError::Row {
             sqlstate,
             message: answer.message().to_owned(),
         },
@@ -46,12 +47,6 @@ pub(super) fn statement(error: Error) -> LedgerError {
         },
         _ => LedgerError::Unexpected(error),
     }
-}
-
-/// An error on the way to a transaction. While a server starts, stops or is out
-/// of connections, it also answers with classes that mean nothing else there.
-pub(super) fn connecting(error: Error) -> LedgerError {
-    statement(error)
 }
 
 fn is_users_own(class: &str) -> bool {

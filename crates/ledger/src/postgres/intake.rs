@@ -188,9 +188,12 @@ async fn insert(
     .bind(all(identities, |r| r.object.location.bucket.as_str()))
     .bind(all(identities, |r| r.object.location.key.as_str()))
     .bind(all(identities, |r| r.object.etag.as_str()))
-    .bind(all(identities, |r| {
-        r.object.version_id.as_ref().map(|version| version.as_str())
-    }))
+    .bind(
+        identities
+            .iter()
+            .map(|found| found.version.map(VersionId::as_str))
+            .collect::<Vec<_>>(),
+    )
     .bind(all(identities, |r| {
         r.object.size.and_then(|size| i64::try_from(size).ok())
     }))

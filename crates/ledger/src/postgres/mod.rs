@@ -101,7 +101,7 @@ async fn begin_with(
     }
     pool.begin_with(AssertSqlSafe(sql))
         .await
-        .map_err(classify::connecting)
+        .map_err(classify::statement)
 }
 
 async fn commit(tx: PgTransaction) -> Result<()> {
