@@ -216,6 +216,19 @@ mod postgres {
         Ok(())
     }
 
+    /// Its own backend holds the arrival's row when it is given back.
+    #[tokio::test]
+    async fn a_chunk_that_hangs_in_its_last_statement_is_given_up_within_drain() -> Result<()> {
+        let scene = scene("drain = \"5s\"\nlease = \"10m\"", 1).await?;
+        let gate = Gate::shut(&scene.destination).await?;
+        let mut process = scene.arrivage.start(&["process"])?;
+        gate.reached(&scene.destination).await;
+        ended(&mut process, 0).await?;
+        let left = scene.arrival("1.csv").await?.context("it is registered")?;
+        assert!(is_free(&left), "{left:?}");
+        Ok(())
+    }
+
     #[tokio::test]
     async fn a_second_signal_gives_up_the_chunk_at_once() -> Result<()> {
         let scene = scene("drain = \"10m\"", 1).await?;

@@ -253,6 +253,12 @@ async fn a_crash_before_the_ledger_or_before_the_delete_costs_nothing() -> Resul
     assert_eq!(recorded.len(), 1);
 
     let working = bench.work();
+    // Until the message is visible again, the queue looks empty.
+    eventually(PATIENCE, "the redelivery to be counted", async || {
+        let arrivals = bench.books.arrivals().await;
+        (arrivals[0].duplicate_notifications > 0).then_some(())
+    })
+    .await;
     bench.until_empty().await;
     let arrivals = bench.books.arrivals().await;
     assert_eq!(arrivals.len(), 1);
