@@ -85,8 +85,8 @@ async fn remove(tx: &mut PgTransaction, lease: &Lease, table: &Table) -> Result<
     Ok(())
 }
 
-pub(super) async fn standing(pool: &PgPool, lease: &Lease) -> Result<Standing> {
-    let mut tx = begin(pool).await?;
+/// Ends the lease's other transactions: one that hangs would hold the row.
+async fn end_own_backends(tx: &mut PgTransaction, lease: &Lease) -> Result<()> {
     query(
         "-- ledger::end_own_backends
         SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -94,9 +94,22 @@ pub(super) async fn standing(pool: &PgPool, lease: &Lease) -> Result<Standing> {
           AND application_name = 'arrivage ' || $1::text",
     )
     .bind(lease.id.to_string())
-    .execute(&mut *tx)
+    .execute(&mut **tx)
     .await
     .map_err(classify::statement)?;
+    Ok(())
+}
+
+/// Begins the transaction that ends a claim.
+async fn begin_last(pool: &PgPool, lease: &Lease) -> Result<PgTransaction> {
+    let mut tx = begin_for(pool, lease.id).await?;
+    end_own_backends(&mut tx, lease).await?;
+    Ok(tx)
+}
+
+pub(super) async fn standing(pool: &PgPool, lease: &Lease) -> Result<Standing> {
+    let mut tx = begin(pool).await?;
+    end_own_backends(&mut tx, lease).await?;
     // A plain read would see the old value while the old transaction is in doubt.
     let row = query(
         "-- ledger::standing
@@ -126,7 +139,7 @@ pub(super) async fn give_back(
     delay: Duration,
     why: Option<&Failure>,
 ) -> Result<()> {
-    let mut tx = begin_for(pool, lease.id).await?;
+    let mut tx = begin_last(pool, lease).await?;
     let result = query(
         "-- ledger::give_back
         UPDATE arrivage.arrival SET
@@ -153,7 +166,7 @@ pub(super) async fn retry_later(
     delay: Duration,
     why: &Failure,
 ) -> Result<State> {
-    let mut tx = begin_for(pool, lease.id).await?;
+    let mut tx = begin_last(pool, lease).await?;
     let row = query(
         "-- ledger::retry_later
         WITH standing AS (
@@ -186,7 +199,7 @@ pub(super) async fn retry_later(
 }
 
 pub(super) async fn fail(pool: &PgPool, lease: &Lease, why: &Failure) -> Result<()> {
-    let mut tx = begin_for(pool, lease.id).await?;
+    let mut tx = begin_last(pool, lease).await?;
     rest(&mut tx, lease, State::Failed, why).await?;
     commit(tx).await
 }
@@ -197,7 +210,7 @@ pub(super) async fn supersede(
     table: Option<&Table>,
     why: &Failure,
 ) -> Result<()> {
-    let mut tx = begin_for(pool, lease.id).await?;
+    let mut tx = begin_last(pool, lease).await?;
     rest(&mut tx, lease, State::Superseded, why).await?;
     if let Some(table) = table.filter(|table| table.has_arrival_id) {
         query(
