@@ -1,7 +1,7 @@
 use anyhow::{Context, Result};
 use arrivage_testkit::{Database, Postgres};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
-use sqlx::{Column, ConnectOptions, Connection, Row, TypeInfo, ValueRef};
+use sqlx::{Column, ConnectOptions, Connection, Executor, Row, TypeInfo, ValueRef};
 use tempfile::TempDir;
 
 /// The database that a test loads into. It goes when this is dropped.
@@ -64,9 +64,7 @@ async fn sqlite(url: &str, statements: &str) -> Result<String> {
     let options: SqliteConnectOptions = url.parse()?;
     let options = options.create_if_missing(true).disable_statement_logging();
     let mut connection = options.connect().await?;
-    let rows = sqlx::raw_sql(sqlx::AssertSqlSafe(statements))
-        .fetch_all(&mut connection)
-        .await?;
+    let rows = connection.fetch_all(statements).await?;
     connection.close().await?;
     let lines: Result<Vec<String>> = rows.iter().map(line).collect();
     Ok(lines?.join("\n"))

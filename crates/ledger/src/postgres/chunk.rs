@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use arrivage_model::{ArrivalId, Lease, Mode, Reject, Rows};
 use async_trait::async_trait;
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::{Executor, PgPool};
 
 use super::target::{drifted, quote, quoted};
 use super::{PgTransaction, begin_with, classify, query};
@@ -65,8 +65,8 @@ impl Chunk {
     }
 
     async fn run(&mut self, sql: String) -> Result<()> {
-        sqlx::raw_sql(AssertSqlSafe(sql))
-            .execute(&mut *self.tx)
+        self.tx
+            .execute(&*sql)
             .await
             .map_err(|error| drifted(&self.destination.table.name, error))?;
         Ok(())
@@ -165,17 +165,14 @@ impl Chunk {
         );
         let name = self.destination.table.name.clone();
         let key = key.join(", ");
-        sqlx::raw_sql(AssertSqlSafe(sql))
-            .execute(&mut *self.tx)
-            .await
-            .map_err(|error| {
-                let no_index =
-                    error.as_database_error().and_then(|e| e.code()).as_deref() == Some("42P10");
-                if no_index {
-                    return TargetRefusal::NoUniqueKey { table: name, key }.into();
-                }
-                drifted(&name, error)
-            })?;
+        self.tx.execute(&*sql).await.map_err(|error| {
+            let no_index =
+                error.as_database_error().and_then(|e| e.code()).as_deref() == Some("42P10");
+            if no_index {
+                return TargetRefusal::NoUniqueKey { table: name, key }.into();
+            }
+            drifted(&name, error)
+        })?;
         Ok(())
     }
 }

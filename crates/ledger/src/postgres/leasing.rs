@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use arrivage_model::{Failure, Fence, Lease, State, Table};
 use sqlx::postgres::PgQueryResult;
-use sqlx::{AssertSqlSafe, PgPool, Row};
+use sqlx::{PgPool, Row};
 
 use super::{
     PgTransaction, begin, begin_for, begin_with, classify, commit, history, microseconds, query,
@@ -76,7 +76,7 @@ async fn remove(tx: &mut PgTransaction, lease: &Lease, table: &Table) -> Result<
     if table.has_arrival_id {
         let name = target::quoted(&table.name);
         let sql = format!("-- ledger::remove_rows\nDELETE FROM {name} WHERE _arrival_id = $1");
-        query(AssertSqlSafe(sql))
+        query(&sql)
             .bind(lease.arrival.0)
             .execute(&mut **tx)
             .await

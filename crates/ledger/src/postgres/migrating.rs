@@ -1,63 +1,59 @@
-use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::migrate::Migrator;
+use sqlx::{Executor, PgPool};
 
-use super::{ACQUIRE_TIMEOUT, PgTransaction, begin, classify, commit, query, query_scalar};
+use super::{begin, classify, commit, query, query_scalar};
 use crate::{LedgerError, Result};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
-/// Where sqlx keeps which migrations ran.
-const TABLE: &str = "arrivage.migration";
+/// Where it is kept which migrations ran. Who may not create a schema can still
+/// migrate into one that is there.
+const PREPARE: &str = "-- ledger::migrate
+    DO $$ BEGIN
+        IF to_regnamespace('arrivage') IS NULL THEN CREATE SCHEMA arrivage; END IF;
+    END $$;
+    CREATE TABLE IF NOT EXISTS arrivage.migration (
+        version bigint PRIMARY KEY,
+        description text NOT NULL,
+        installed_at timestamptz NOT NULL DEFAULT now()
+    )";
 
 /// Any number that no other program locks.
 const LOCK: i64 = 0x4172_7269_7661_6765;
 
 /// All of it is one transaction under a transaction-level lock: a session lock
-/// would be released on another backend behind PgBouncer. It has a connection of
-/// its own, because sqlx names the migrator's statements.
-pub(super) async fn migrate(pool: &PgPool, connection: &PgConnectOptions) -> Result<()> {
+/// would be released on another backend behind PgBouncer. sqlx's own runner keeps
+/// named statements and its table elsewhere, so this one is ours.
+pub(super) async fn migrate(pool: &PgPool) -> Result<()> {
     if check_version(pool).await.is_ok() {
         return Ok(());
     }
-    let own = PgPoolOptions::new()
-        .max_connections(1)
-        .acquire_timeout(ACQUIRE_TIMEOUT);
-    let own = own.connect_lazy_with(connection.clone());
-    let mut tx = begin(&own).await?;
-    forget_named_statements(&mut tx).await?;
+    let mut tx = begin(pool).await?;
     query("-- ledger::migrate\nSELECT set_config('lock_timeout', '60s', true), pg_advisory_xact_lock($1)")
         .bind(LOCK)
         .execute(&mut *tx)
         .await
         .map_err(classify::statement)?;
-    let mut migrator = Migrator::with_migrations(MIGRATIONS.iter().cloned().collect());
-    migrator.set_locking(false).set_ignore_missing(true);
-    migrator.create_schema("arrivage");
-    migrator.dangerous_set_table_name(TABLE);
-    migrator
-        .run_direct(None, &mut *tx, false)
-        .await
-        .map_err(|error| match error {
-            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-                classify::statement(error)
-            }
-            other => LedgerError::Version(format!("the ledger cannot be upgraded: {other}")),
-        })?;
-    forget_named_statements(&mut tx).await?;
-    commit(tx).await?;
-    own.close().await;
-    Ok(())
-}
-
-/// Those of earlier clients of the same backend, and ours for the later ones.
-async fn forget_named_statements(tx: &mut PgTransaction) -> Result<()> {
-    let forget = sqlx::raw_sql("-- ledger::migrate\nDEALLOCATE ALL");
-    forget
-        .execute(&mut **tx)
+    tx.execute(PREPARE).await.map_err(classify::statement)?;
+    let done: Vec<i64> = query_scalar("-- ledger::migrate\nSELECT version FROM arrivage.migration")
+        .fetch_all(&mut *tx)
         .await
         .map_err(classify::statement)?;
-    Ok(())
+    for migration in MIGRATIONS.iter() {
+        if done.contains(&migration.version) {
+            continue;
+        }
+        tx.execute(&*migration.sql)
+            .await
+            .map_err(classify::statement)?;
+        query("-- ledger::migrate\nINSERT INTO arrivage.migration (version, description) VALUES ($1, $2)")
+            .bind(migration.version)
+            .bind(&*migration.description)
+            .execute(&mut *tx)
+            .await
+            .map_err(classify::statement)?;
+    }
+    commit(tx).await
 }
 
 pub(super) async fn check_version(pool: &PgPool) -> Result<()> {
@@ -67,8 +63,8 @@ pub(super) async fn check_version(pool: &PgPool) -> Result<()> {
         .max()
         .unwrap_or_default();
     let mut tx = begin(pool).await?;
-    let sql = format!("-- ledger::check_version\nSELECT max(version) FROM {TABLE} WHERE success");
-    let found: Option<i64> = query_scalar(AssertSqlSafe(sql))
+    let sql = "-- ledger::check_version\nSELECT max(version) FROM arrivage.migration";
+    let found: Option<i64> = query_scalar(sql)
         .fetch_one(&mut *tx)
         .await
         .map_err(classify::statement)?;

@@ -22,7 +22,7 @@ use arrivage_model::{
 };
 use async_trait::async_trait;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
+use sqlx::{PgPool, Postgres, Transaction};
 
 use self::statements::{query, query_as, query_scalar};
 use crate::{
@@ -42,7 +42,6 @@ pub struct PostgresLedger {
     pool: PgPool,
     /// The connection that keeps leases; loads never hold it up.
     keeper: PgPool,
-    connection: PgConnectOptions,
 }
 
 type PgTransaction = Transaction<'static, Postgres>;
@@ -67,7 +66,6 @@ impl PostgresLedger {
         Ok(Self {
             pool: pool(options.connections.max(2)),
             keeper: pool(1),
-            connection,
         })
     }
 }
@@ -99,9 +97,7 @@ async fn begin_with(
             "; SET LOCAL application_name = 'arrivage {lease}'"
         ));
     }
-    pool.begin_with(AssertSqlSafe(sql))
-        .await
-        .map_err(classify::statement)
+    pool.begin_with(sql).await.map_err(classify::statement)
 }
 
 async fn commit(tx: PgTransaction) -> Result<()> {
@@ -115,7 +111,7 @@ fn microseconds(duration: Duration) -> i64 {
 #[async_trait]
 impl Ledger for PostgresLedger {
     async fn migrate(&self) -> Result<()> {
-        migrating::migrate(&self.pool, &self.connection).await
+        migrating::migrate(&self.pool).await
     }
 
     async fn check_version(&self) -> Result<()> {

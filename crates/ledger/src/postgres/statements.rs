@@ -3,20 +3,20 @@
 
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::{Query, QueryAs, QueryScalar};
-use sqlx::{FromRow, Postgres, SqlSafeStr};
+use sqlx::{FromRow, Postgres};
 
-pub(super) fn query<'a>(sql: impl SqlSafeStr) -> Query<'a, Postgres, PgArguments> {
+pub(super) fn query<'a>(sql: &'a str) -> Query<'a, Postgres, PgArguments> {
     sqlx::query(sql).persistent(false)
 }
 
-pub(super) fn query_as<'a, T>(sql: impl SqlSafeStr) -> QueryAs<'a, Postgres, T, PgArguments>
+pub(super) fn query_as<'a, T>(sql: &'a str) -> QueryAs<'a, Postgres, T, PgArguments>
 where
     T: for<'r> FromRow<'r, PgRow>,
 {
     sqlx::query_as(sql).persistent(false)
 }
 
-pub(super) fn query_scalar<'a, T>(sql: impl SqlSafeStr) -> QueryScalar<'a, Postgres, T, PgArguments>
+pub(super) fn query_scalar<'a, T>(sql: &'a str) -> QueryScalar<'a, Postgres, T, PgArguments>
 where
     (T,): for<'r> FromRow<'r, PgRow>,
 {

@@ -2,7 +2,7 @@
 
 use arrivage_model::{ColumnType, Mode, Pipeline, Table, TableColumn, TableName};
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, PgPool, Row};
+use sqlx::{Executor, PgPool, Row};
 
 use super::{PgTransaction, begin, classify, commit, query, query_scalar};
 use crate::{LedgerError, Result, TargetRefusal, declaration};
@@ -169,10 +169,7 @@ pub(super) async fn create(pool: &PgPool, pipeline: &Pipeline) -> Result<()> {
     if !exists {
         let definition = definition(pipeline, &table)?;
         for statement in definition {
-            sqlx::raw_sql(AssertSqlSafe(statement))
-                .execute(&mut *tx)
-                .await
-                .map_err(classify::statement)?;
+            tx.execute(&*statement).await.map_err(classify::statement)?;
         }
     }
     commit(tx).await

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrivage_model::{ArrivalId, ColumnType, Mode, Rows};
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Arguments, AssertSqlSafe, Error, SqliteConnection};
+use sqlx::{Arguments, Error, SqliteConnection};
 
 use super::target::quote;
 use crate::Destination;
@@ -86,16 +86,15 @@ impl Insert {
         while range.len() >= self.rows {
             let some = range.start..range.start + self.rows;
             range.start = some.end;
-            let sql = AssertSqlSafe(Arc::clone(&self.prepared));
             let arguments = self.arguments(rows, some)?;
-            sqlx::query_with(sql, arguments)
+            sqlx::query_with(&self.prepared, arguments)
                 .execute(&mut *connection)
                 .await?;
         }
         if !range.is_empty() {
             let sql = statement(&self.head, &self.row, &self.tail, range.len());
             let arguments = self.arguments(rows, range)?;
-            sqlx::query_with(AssertSqlSafe(sql), arguments)
+            sqlx::query_with(&sql, arguments)
                 .persistent(false)
                 .execute(&mut *connection)
                 .await?;
@@ -103,7 +102,7 @@ impl Insert {
         Ok(())
     }
 
-    fn arguments(&self, rows: &Rows, range: Range<usize>) -> Result<SqliteArguments, Error> {
+    fn arguments(&self, rows: &Rows, range: Range<usize>) -> Result<SqliteArguments<'_>, Error> {
         let mut arguments = SqliteArguments::default();
         for row in range {
             if let Some(arrival) = self.arrival {

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use arrivage_model::{ErrorCode, Failure, Fence, Lease, State, Table};
 use sqlx::sqlite::SqliteQueryResult;
-use sqlx::{AssertSqlSafe, Row, SqliteConnection};
+use sqlx::{Row, SqliteConnection};
 
 use super::database::Database;
 use super::{classify, from_now, history, target};
@@ -85,7 +85,7 @@ async fn remove(connection: &mut SqliteConnection, lease: &Lease, table: &Table)
     if table.has_arrival_id {
         let name = target::quote(&table.name.name);
         let sql = format!("-- ledger::remove_rows\nDELETE FROM {name} WHERE _arrival_id = ?1");
-        sqlx::query(AssertSqlSafe(sql))
+        sqlx::query(&sql)
             .bind(lease.arrival.0)
             .execute(connection)
             .await

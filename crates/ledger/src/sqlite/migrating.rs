@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
-use sqlx::AssertSqlSafe;
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::Executor;
+use sqlx::migrate::Migrator;
 
 use super::classify;
 use super::database::Database;
@@ -9,8 +9,13 @@ use crate::{LedgerError, Result};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
-/// Where sqlx keeps which migrations ran.
-const TABLE: &str = "arrivage_migration";
+/// Where it is kept which migrations ran.
+const PREPARE: &str = "-- ledger::migrate
+    CREATE TABLE IF NOT EXISTS arrivage_migration (
+        version INTEGER PRIMARY KEY,
+        description TEXT NOT NULL,
+        installed_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+    )";
 
 /// How long to wait for the others while the file becomes a WAL.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -23,16 +28,32 @@ pub(super) async fn migrate(database: &Database) -> Result<()> {
         return Ok(());
     }
     let mut writing = database.write().await?;
-    let mut migrator = Migrator::with_migrations(MIGRATIONS.iter().cloned().collect());
-    migrator.set_locking(false).set_ignore_missing(true);
-    migrator.dangerous_set_table_name(TABLE);
-    let migrated = migrator.run_direct(None, writing.connection(), false).await;
-    migrated.map_err(|error| match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            classify::statement(error)
+    writing
+        .connection()
+        .execute(PREPARE)
+        .await
+        .map_err(classify::statement)?;
+    let done: Vec<i64> =
+        sqlx::query_scalar("-- ledger::migrate\nSELECT version FROM arrivage_migration")
+            .fetch_all(writing.connection())
+            .await
+            .map_err(classify::statement)?;
+    for migration in MIGRATIONS.iter() {
+        if done.contains(&migration.version) {
+            continue;
         }
-        other => LedgerError::Version(format!("the ledger cannot be upgraded: {other}")),
-    })?;
+        writing
+            .connection()
+            .execute(&*migration.sql)
+            .await
+            .map_err(classify::statement)?;
+        sqlx::query("-- ledger::migrate\nINSERT INTO arrivage_migration (version, description) VALUES (?1, ?2)")
+            .bind(migration.version)
+            .bind(&*migration.description)
+            .execute(writing.connection())
+            .await
+            .map_err(classify::statement)?;
+    }
     writing.commit().await
 }
 
@@ -58,8 +79,8 @@ async fn write_ahead(database: &Database) -> Result<()> {
 
 pub(super) async fn check_version(database: &Database) -> Result<()> {
     let wanted = MIGRATIONS.iter().map(|migration| migration.version).max();
-    let sql = format!("-- ledger::check_version\nSELECT max(version) FROM {TABLE} WHERE success");
-    let found: Option<i64> = sqlx::query_scalar(AssertSqlSafe(sql))
+    let sql = "-- ledger::check_version\nSELECT max(version) FROM arrivage_migration";
+    let found: Option<i64> = sqlx::query_scalar(sql)
         .fetch_one(database.reading())
         .await
         .map_err(classify::statement)?;

@@ -2,7 +2,7 @@
 
 use arrivage_model::{ColumnType, Mode, Pipeline, Table, TableColumn, TableName};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, Row, SqliteConnection};
+use sqlx::{Row, SqliteConnection};
 
 use super::classify;
 use super::database::Database;
@@ -107,7 +107,7 @@ fn column_type(declared: &str) -> Result<ColumnType, String> {
 pub(super) async fn create(database: &Database, pipeline: &Pipeline) -> Result<()> {
     let mut writing = database.write().await?;
     if find(writing.connection(), &pipeline.table).await?.is_none() {
-        sqlx::query(AssertSqlSafe(definition(pipeline)?))
+        sqlx::query(&definition(pipeline)?)
             .persistent(false)
             .execute(writing.connection())
             .await
