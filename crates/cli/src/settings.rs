@@ -25,7 +25,9 @@ pub(crate) use self::reader::{Place, Problem, Reader, Typed};
 use self::schema::TableSchema;
 use self::table::{Field, Keys, Table};
 pub(crate) use self::table::{Key, List};
-pub(crate) use self::value::{Byte, HttpUrl, Mode, Moment, Origin, S3Url, Scalar, Secret, Utf8};
+pub(crate) use self::value::{
+    Byte, HttpUrl, Mode, Moment, Order, Origin, S3Url, Scalar, Secret, Utf8,
+};
 use self::value::{word, words_schema};
 use crate::config::{Pooler, Unreadable};
 
@@ -136,10 +138,14 @@ tables! {
         r#match: List<String>,
         /// The table to load, with or without its schema.
         table: TableName,
-        /// `append` adds the rows of each new content; `upsert` replaces rows by `key`.
+        /// `append` adds the rows of each new content; `upsert` replaces rows by `key`; with `replace` a new content of an object replaces the rows of its older ones.
         mode: Mode = "append",
         /// For `upsert`: columns that are unique together.
         key: Option<List<String>>,
+        /// Whether an older content of an object may load after a newer one: `any`, or only the `newest`. Otherwise `any` for append, `newest` for upsert and replace.
+        order: Option<Order>,
+        /// The rows of a file appear all at once, or not at all; costs writing them twice. Replace is always so.
+        atomic: Option<bool>,
         /// Makes the table where it is missing; every column is then declared with its type.
         create_table: bool = false,
         /// Otherwise the processor's.
@@ -237,7 +243,8 @@ kinds! {
 words! {
     Pooler, "pooler" { "none" => Self::None, "transaction" => Self::Transaction, }
     Unreadable, "value" { "record" => Self::Record, "leave" => Self::Leave, }
-    Mode, "mode" { "append" => Self::Append, "upsert" => Self::Upsert, }
+    Mode, "mode" { "append" => Self::Append, "upsert" => Self::Upsert, "replace" => Self::Replace, }
+    Order, "order" { "any" => Self::Any, "newest" => Self::Newest, }
     Compression, "compression" {
         "auto" => Self::Auto,
         "none" => Self::None,

@@ -20,7 +20,7 @@ pub(crate) fn columns(pipeline: &Pipeline) -> Result<Vec<NewColumn<'_>>> {
         return Err(refuse("no column is declared".to_owned()));
     }
     let key: &[String] = match &pipeline.mode {
-        Mode::Append => &[],
+        Mode::Append | Mode::Replace => &[],
         Mode::Upsert { key } => key,
     };
     let declared = |name: &&String| pipeline.columns.iter().any(|column| column.name == **name);

@@ -10,6 +10,10 @@ pub enum LedgerError {
     /// the standing.
     #[error("the checkpoint is not where this chunk begins, or the lease does not stand")]
     NotMatched,
+    /// A newer content of its key is loaded, or being loaded, and the pipeline's
+    /// order does not let an older one come after it.
+    #[error("a newer content of its key is loaded or being loaded, and order = \"newest\"")]
+    Overtaken,
     /// The answer to a COMMIT got lost. Ask for the standing.
     #[error("the answer to a COMMIT got lost")]
     Unknown(#[source] sqlx::Error),
@@ -99,6 +103,11 @@ pub enum TargetRefusal {
         /// The pipeline's key.
         key: String,
     },
+    /// An atomic load gathers its rows in a table of the ledger's schema.
+    #[error(
+        "the role {0} may not make the table in which an atomic load gathers its rows; run GRANT CREATE ON SCHEMA arrivage TO {0}"
+    )]
+    NoStaging(String),
     /// The table cannot be made from what the pipeline declares.
     #[error("{0}")]
     Declaration(String),

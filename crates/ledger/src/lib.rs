@@ -14,11 +14,13 @@ mod postgres;
 mod sqlite;
 mod words;
 
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrivage_model::{
-    Arrival, ArrivalId, Checkpoint, Failure, Lease, Pipeline, Reject, Rows, State, Table, TableName,
+    Arrival, ArrivalId, Checkpoint, Failure, Lease, Object, Pipeline, Reject, Rows, State, Table,
+    TableName,
 };
 use async_trait::async_trait;
 
@@ -71,8 +73,9 @@ pub trait Ledger: Send + Sync + 'static {
     async fn register(&self, found: &[Registration]) -> Result<Vec<Registered>>;
 
     /// Queues a loaded arrival again from its start, because its content stands
-    /// at its key once more (A, B, A). Nothing happens unless it is loaded.
-    async fn load_anew(&self, id: ArrivalId) -> Result<()>;
+    /// at its key once more (A, B, A), as the store has it now. Nothing happens
+    /// unless it is loaded.
+    async fn load_anew(&self, id: ArrivalId, now: &Object) -> Result<()>;
 
     /// Keeps notifications that nobody could read.
     async fn keep_unreadable(&self, notifications: &[Unreadable]) -> Result<()>;
@@ -115,6 +118,9 @@ pub trait Ledger: Send + Sync + 'static {
         destination: &Destination,
     ) -> Result<Box<dyn ChunkTransaction>>;
 
+    /// Whether the rows are there that an atomic load has gathered so far.
+    async fn is_staged(&self, id: ArrivalId) -> Result<bool>;
+
     /// How the arrival stands, for a processor whose commit went unanswered or
     /// did not match. Ends the lease's own backends first, and waits for the row.
     async fn standing(&self, lease: &Lease) -> Result<Standing>;
@@ -127,7 +133,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// when its attempts are used up. Returns which.
     async fn retry_later(&self, lease: &Lease, delay: Duration, why: &Failure) -> Result<State>;
 
-    /// Ends the arrival as `failed`. Its committed rows stay.
+    /// Ends the arrival as `failed`. Its committed rows stay; those that an atomic
+    /// load has gathered go, and it starts over when it is queued again.
     async fn fail(&self, lease: &Lease, why: &Failure) -> Result<()>;
 
     /// Ends the arrival as `superseded`; where the table can tell its rows, they
@@ -187,13 +194,25 @@ pub trait Ledger: Send + Sync + 'static {
 pub trait ChunkTransaction: Send {
     /// Adds these rows to the table. After [`LedgerError::Row`] none of them is
     /// there and the transaction goes on; any other error ends it.
-    async fn load(&mut self, rows: &Rows, range: std::ops::Range<usize>) -> Result<()>;
+    async fn load(&mut self, rows: &Rows, range: Range<usize>) -> Result<()>;
 
     /// Adds rejects of this arrival.
     async fn reject(&mut self, rejects: &[Reject]) -> Result<()>;
 
+    /// Before the gathered rows of an atomic load are shown: in `replace` the rows
+    /// and rejects of the key's other contents go.
+    async fn make_way(&mut self) -> Result<()>;
+
+    /// Moves the gathered rows of these records into the table. After
+    /// [`LedgerError::Row`] none of them is there and the transaction goes on.
+    async fn publish(&mut self, records: RangeInclusive<u64>) -> Result<()>;
+
+    /// Makes a gathered row that the table refuses a reject.
+    async fn reject_staged(&mut self, record: u64, reason: &str) -> Result<()>;
+
     /// Moves the checkpoint as the last statement and commits.
     ///
+    /// [`LedgerError::Overtaken`]: a newer content has come before it.
     /// [`LedgerError::NotMatched`]: the lease or the checkpoint is not as this
     /// chunk left it, and nothing of it is there; [`LedgerError::Unknown`]: the
     /// answer got lost. For both, [`Ledger::standing`] says what is true.

@@ -1,5 +1,6 @@
 use arrivage_model::{
-    Arrival, ArrivalId, Checkpoint, Lease, Location, Mode, Object, Pattern, RowColumn, State, Table,
+    Arrival, ArrivalId, Checkpoint, Lease, Location, Mode, Object, Order, Pattern, RowColumn,
+    State, Table,
 };
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -128,6 +129,8 @@ pub struct Claim {
     ///
     /// [`Ledger::restart`]: crate::Ledger::restart
     pub restart: bool,
+    /// A newer content of its key is loaded, or being loaded.
+    pub overtaken: bool,
     /// Consecutive claims without progress, this one included.
     pub barren: u32,
 }
@@ -142,6 +145,10 @@ pub struct Destination {
     pub columns: Vec<RowColumn>,
     /// How rows meet those that are there.
     pub mode: Mode,
+    /// Whether an older content may come after a newer one.
+    pub order: Order,
+    /// The rows are gathered beside the table, and shown together by the last chunk.
+    pub atomic: bool,
 }
 
 /// The step that one chunk makes.
@@ -153,8 +160,8 @@ pub struct Advance {
     pub from_offset: u64,
     /// Where it ends.
     pub to: Checkpoint,
-    /// Rows of the chunk.
-    pub loaded: u64,
+    /// Rows of the chunk; less than none when more gathered ones were refused.
+    pub loaded: i64,
     /// Rejects of the chunk.
     pub rejected: u64,
     /// What the records were read with, hashed.

@@ -20,8 +20,8 @@ pub use id::{ArrivalId, Fence, Lease, LeaseId, UnknownId};
 pub use object::{ETag, Location, LocationError, Object, StoreKind, VersionId};
 pub use pattern::{Captures, Pattern, PatternError};
 pub use pipeline::{
-    Compression, Csv, Format, JsonLines, Limits, Mode, Pipeline, Ragged, RejectBudget, TableName,
-    TableNameError,
+    Compression, Csv, Format, JsonLines, Limits, Mode, Order, Pipeline, Ragged, RejectBudget,
+    TableName, TableNameError,
 };
 pub use reject::{ReasonCode, Reject};
 pub use route::{LOCAL_BUCKET, Route, Router};

@@ -14,6 +14,10 @@ pub struct Pipeline {
     pub table: TableName,
     /// How their records meet those that are there.
     pub mode: Mode,
+    /// Whether an older content of a key may load after a newer one.
+    pub order: Order,
+    /// Their rows appear all at once, or not at all; always so in `replace`.
+    pub atomic: bool,
     /// Make the table when it is missing.
     pub create_table: bool,
     /// Consecutive claims without progress before an arrival fails.
@@ -80,6 +84,17 @@ pub enum Mode {
         /// Columns that together are unique in the table.
         key: Vec<String>,
     },
+    /// A new content of an object replaces the rows of its other contents.
+    Replace,
+}
+
+/// Whether an older content of a key may load after a newer one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// Yes.
+    Any,
+    /// No: it is superseded as soon as a newer one is being loaded.
+    Newest,
 }
 
 /// How a file is written.
@@ -176,12 +191,12 @@ pub struct RejectBudget {
 
 impl Pipeline {
     /// What a resume depends on: two pipelines with the same text read the same
-    /// records from the same bytes.
+    /// records from the same bytes, and gather them at the same place.
     #[must_use]
     pub fn reading(&self) -> String {
         format!(
-            "{:?} {:?} {:?}",
-            self.format, self.limits.compression, self.columns
+            "{:?} {:?} {:?} atomic: {}",
+            self.format, self.limits.compression, self.columns, self.atomic
         )
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrivage_model::{
-    Captures, Checkpoint, Compression, Csv, Format, JsonLines, Limits, Mode, Pipeline, Ragged,
-    RejectBudget, Table, TableColumn,
+    Captures, Checkpoint, Compression, Csv, Format, JsonLines, Limits, Mode, Order, Pipeline,
+    Ragged, RejectBudget, Table, TableColumn,
 };
 use arrivage_processor::decode::{ChunkTarget, Decoder, Plan};
 
@@ -187,6 +187,8 @@ fn plan(format: Format) -> Arc<Plan> {
         name: "lineitem".to_owned(),
         patterns: Vec::new(),
         table: "lineitem".parse().expect("a table's name"),
+        order: Order::Any,
+        atomic: false,
         mode: Mode::Append,
         create_table: false,
         max_attempts: 1,

@@ -2,6 +2,7 @@
 //! one transaction, and no doubt left about what became of it.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrivage_ledger::{Advance, ChunkTransaction, LedgerError, SharedLedger, Standing};
@@ -24,6 +25,10 @@ const AGAIN: Policy = Policy {
     cap: std::time::Duration::from_secs(10),
     tries: None,
 };
+
+/// Rows of an atomic load that are shown in one statement; between two of them the
+/// load is seen to move.
+const SHOWN_TOGETHER: u64 = 50_000;
 
 /// The ratio of rejects is judged before a file's end only after so many records.
 const RATIO_GRACE: u64 = 10_000;
@@ -84,7 +89,9 @@ impl<'a> Committer<'a> {
         if let Some(error) = over(self.budget(), self.rejected, self.at.records, false) {
             return Err(error);
         }
-        let parallel = self.load.job.table.parallel && self.load.job.pipeline.mode == Mode::Append;
+        let pipeline = &self.load.job.pipeline;
+        let parallel =
+            self.load.job.table.parallel && pipeline.mode == Mode::Append && !pipeline.atomic;
         let width = if parallel { self.connections } else { 1 };
         let mut drafts: VecDeque<Arc<Draft>> = VecDeque::new();
         let mut filling: FuturesOrdered<Filling<'a>> = FuturesOrdered::new();
@@ -132,16 +139,14 @@ impl<'a> Committer<'a> {
         let mut again = false;
         let mut filled = filled;
         let step = loop {
-            let (step, error) = match filled {
-                Ok(filled) => {
-                    let step = self.step(chunk, filled.rejected);
-                    match filled.tx.commit(&step.advance).await {
-                        Ok(()) => break step,
-                        Err(error) => (Some(step), error),
-                    }
-                }
-                Err(LoadError::Ledger(error)) => (None, error),
-                Err(other) => return Err(other),
+            let tried = match filled {
+                Ok(filled) => self.try_commit(chunk, filled).await,
+                Err(error) => Err((None, error)),
+            };
+            let (step, error) = match tried {
+                Ok(step) => break step,
+                Err((step, LoadError::Ledger(error))) => (step, error),
+                Err((_, other)) => return Err(other),
             };
             self.load.loading.touch();
             if !error.is_passing() && !matches!(error, LedgerError::NotMatched) {
@@ -176,8 +181,42 @@ impl<'a> Committer<'a> {
         step.over.map_or(Ok(again), Err)
     }
 
-    /// The step that the chunk makes from here.
-    fn step(&self, chunk: &Chunk, rejected: u64) -> Step {
+    /// One try: the last chunk of an atomic load shows all its rows before. On an
+    /// error also the step that may have been committed.
+    async fn try_commit(
+        &self,
+        chunk: &Chunk,
+        mut filled: Filled,
+    ) -> Result<Step, (Option<Step>, LoadError)> {
+        let mut step = self.step(chunk, filled.rejected, 0);
+        if step.advance.last && self.load.job.pipeline.atomic {
+            let shown = self
+                .load
+                .publish(filled.tx.as_mut(), chunk.end.records)
+                .await;
+            let over = match shown {
+                Ok(withdrawn) => {
+                    step = self.step(chunk, filled.rejected, withdrawn);
+                    step.over.take()
+                }
+                Err(error) => Some(error),
+            };
+            if let Some(error) = over {
+                filled.tx.roll_back().await;
+                return Err((None, error));
+            }
+        }
+        match filled.tx.commit(&step.advance).await {
+            Ok(()) => Ok(step),
+            Err(error) => Err((Some(step), error.into())),
+        }
+    }
+
+    /// The step that the chunk makes from here. `withdrawn`: rows of it and of
+    /// chunks before it that were gathered, and then refused.
+    fn step(&self, chunk: &Chunk, rejected: u64, withdrawn: u64) -> Step {
+        let loaded = chunk.records() - rejected;
+        let rejected = rejected + withdrawn;
         let over = over(
             self.budget(),
             self.rejected + rejected,
@@ -188,7 +227,7 @@ impl<'a> Committer<'a> {
             from_records: self.at.records,
             from_offset: self.at.offset,
             to: chunk.end.clone(),
-            loaded: chunk.records() - rejected,
+            loaded: loaded.cast_signed() - withdrawn.cast_signed(),
             rejected,
             reading: self.load.job.reading.clone(),
             last: chunk.last && over.is_none(),
@@ -227,7 +266,7 @@ impl<'a> Committer<'a> {
     fn report(&self, advance: &Advance) {
         let pipeline = self.load.job.pipeline.name.clone();
         metrics::counter!("arrivage_records_loaded_total", "pipeline" => pipeline.clone())
-            .increment(advance.loaded);
+            .increment(advance.loaded.max(0).unsigned_abs());
         metrics::counter!("arrivage_records_rejected_total", "pipeline" => pipeline)
             .increment(advance.rejected);
         tracing::debug!(
@@ -273,36 +312,107 @@ impl<'a> Load<'a> {
         tx: &mut dyn ChunkTransaction,
         chunk: &Chunk,
     ) -> Result<Vec<Reject>, LoadError> {
-        let most = self.job.pipeline.rejects.max_rows;
         let mut refused = Vec::new();
-        let all = 0..chunk.rows.len();
-        let mut todo = vec![all];
-        while let Some(range) = todo.pop() {
-            let loaded = tx.load(&chunk.rows, range.clone()).await;
+        let mut halves = Halves::of(0..chunk.rows.len() as u64);
+        while let Some(range) = halves.next() {
+            let rows = range.start as usize..range.end as usize;
+            let loaded = tx.load(&chunk.rows, rows).await;
             self.loading.touch();
             match loaded {
                 Ok(()) => {}
-                Err(error @ LedgerError::Row { .. }) if refused.len() as u64 >= most => {
-                    let first = chunk.rows.places()[range.start].line;
-                    let message = format!(
-                        "the table refuses more than rejects.max_rows = {most} of its records; \
-                         one at line {first} or soon after: {error}"
-                    );
-                    return Err(LoadError::file(ErrorCode::TooManyRejects, message));
-                }
-                Err(error @ LedgerError::Row { .. }) if range.len() == 1 => {
-                    let reason = error.to_string();
-                    refused.push(chunk.reject(range.start, None, ReasonCode::Constraint, reason));
-                }
-                Err(LedgerError::Row { .. }) => {
-                    let middle = range.start + range.len() / 2;
-                    todo.push(middle..range.end);
-                    todo.push(range.start..middle);
+                Err(error @ LedgerError::Row { .. }) => {
+                    self.give_up_beyond_budget(refused.len() as u64, &error, || {
+                        chunk.rows.places()[range.start as usize].line
+                    })?;
+                    if let Some(row) = halves.split(range) {
+                        let reason = error.to_string();
+                        let code = ReasonCode::Constraint;
+                        refused.push(chunk.reject(row as usize, None, code, reason));
+                    }
                 }
                 Err(other) => return Err(other.into()),
             }
         }
         Ok(refused)
+    }
+
+    /// Shows the gathered rows of these records, in the file's order, and returns
+    /// how many of them the table refused: they are rejects then.
+    async fn publish(self, tx: &mut dyn ChunkTransaction, records: u64) -> Result<u64, LoadError> {
+        tx.make_way().await?;
+        let mut refused = 0;
+        let mut first = 1;
+        while first <= records {
+            let end = (first + SHOWN_TOGETHER).min(records + 1);
+            let mut halves = Halves::of(first..end);
+            while let Some(range) = halves.next() {
+                let shown = tx.publish(range.start..=range.end - 1).await;
+                self.loading.touch();
+                match shown {
+                    Ok(()) => {}
+                    Err(error @ LedgerError::Row { .. }) => {
+                        self.give_up_beyond_budget(refused, &error, || range.start)?;
+                        if let Some(record) = halves.split(range) {
+                            tx.reject_staged(record, &error.to_string()).await?;
+                            refused += 1;
+                        }
+                    }
+                    Err(other) => return Err(other.into()),
+                }
+            }
+            first = end;
+        }
+        Ok(refused)
+    }
+
+    /// Looking for more than may be rejected would take long and change nothing.
+    fn give_up_beyond_budget(
+        self,
+        refused: u64,
+        error: &LedgerError,
+        place: impl FnOnce() -> u64,
+    ) -> Result<(), LoadError> {
+        let most = self.job.pipeline.rejects.max_rows;
+        if refused < most {
+            return Ok(());
+        }
+        let word = if self.job.pipeline.atomic {
+            "record"
+        } else {
+            "line"
+        };
+        let message = format!(
+            "the table refuses more than rejects.max_rows = {most} of its records; \
+             one at {word} {} or soon after: {error}",
+            place()
+        );
+        Err(LoadError::file(ErrorCode::TooManyRejects, message))
+    }
+}
+
+/// What is left to try where the database takes rows only together: what it
+/// refused, in halves, in order.
+struct Halves(Vec<Range<u64>>);
+
+impl Halves {
+    fn of(all: Range<u64>) -> Self {
+        Self(vec![all])
+    }
+
+    fn next(&mut self) -> Option<Range<u64>> {
+        self.0.pop()
+    }
+
+    /// Tries the halves next; or says which single one was refused.
+    fn split(&mut self, refused: Range<u64>) -> Option<u64> {
+        let length = refused.end - refused.start;
+        if length <= 1 {
+            return Some(refused.start);
+        }
+        let middle = refused.start + length / 2;
+        self.0.push(middle..refused.end);
+        self.0.push(refused.start..middle);
+        None
     }
 }
 

@@ -97,6 +97,7 @@ pub(crate) fn fate(error: &LoadError) -> Fate {
         },
         LoadError::Ledger(error) => match error {
             LedgerError::Fenced => Fate::Leave,
+            LedgerError::Overtaken => Fate::Supersede,
             LedgerError::Away(_) | LedgerError::Unknown(_) => Fate::GiveBack(AWAY),
             LedgerError::Target(_) | LedgerError::Refused(_) => Fate::Pause,
             LedgerError::NotMatched
@@ -164,6 +165,7 @@ mod tests {
         check(busy(1).into(), Fate::GiveBack(AWAY));
         check(busy(60).into(), Fate::GiveBack(Duration::from_secs(60)));
         check(LedgerError::Fenced.into(), Fate::Leave);
+        check(LedgerError::Overtaken.into(), Fate::Supersede);
         let missing = TargetRefusal::Missing("orders".parse().expect("a table"));
         check(LedgerError::from(missing).into(), Fate::Pause);
         check(LoadError::file(ErrorCode::Corrupt, "broken"), Fate::Fail);

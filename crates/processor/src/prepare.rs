@@ -23,6 +23,8 @@ impl Job {
             table: self.table.clone(),
             columns: columns.to_vec(),
             mode: self.pipeline.mode.clone(),
+            order: self.pipeline.order,
+            atomic: self.pipeline.atomic,
         }
     }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrivage_ledger::{Claim, LedgerError, SharedLedger};
-use arrivage_model::{ArrivalId, Checkpoint, ErrorCode, Lease, Mode, Router, State, Table};
+use arrivage_model::{ArrivalId, Checkpoint, ErrorCode, Lease, Mode, Order, Router, State, Table};
 use arrivage_store::{Backoff, Policy, Stores};
 use futures::FutureExt;
 use tokio::sync::Notify;
@@ -67,8 +67,8 @@ pub enum Outcome {
     Away(String),
     /// Only a person can mend it; it waits until then.
     Blocked(String),
-    /// Another content stands at its key.
-    Superseded,
+    /// Another content of its key takes its place; why.
+    Superseded(String),
     /// Another process has it now.
     Fenced,
     /// This process stops, and let it go.
@@ -166,6 +166,9 @@ impl Processor {
     ) -> Result<(), LoadError> {
         let job = prepare(&self.ledger, &self.router, claim).await?;
         held.table = Some(job.table.clone());
+        if claim.overtaken && job.pipeline.order == Order::Newest {
+            return Err(LedgerError::Overtaken.into());
+        }
         let (from, rejected) = self.start_over_if_ordered(claim, held, &job).await?;
         let mut keeper = self.keep(held.lease, loading);
         let mut reading = self.read(claim, &job, from.clone(), loading);
@@ -183,6 +186,8 @@ impl Processor {
             connections,
         };
         tokio::select! {
+            // What is loaded has no lease any more, which the keeper may find first.
+            biased;
             result = committer.commit_all(&mut reading, &signals.stop) => result,
             lost = keeper.lost() => Err(lost),
         }
@@ -195,7 +200,11 @@ impl Processor {
         held: &mut Held,
         job: &Job,
     ) -> Result<(Checkpoint, u64), LoadError> {
-        if !claim.restart {
+        // Without the rows it has gathered, an atomic load has made no progress.
+        let lost = job.pipeline.atomic
+            && !claim.is_fresh()
+            && !self.ledger.is_staged(claim.arrival.id).await?;
+        if !claim.restart && !lost {
             return Ok((
                 claim.checkpoint.clone(),
                 claim.arrival.records_rejected.unsigned_abs(),
@@ -203,7 +212,7 @@ impl Processor {
         }
         let told_apart =
             job.table.has_arrival_id || matches!(job.pipeline.mode, Mode::Upsert { .. });
-        if !told_apart && claim.arrival.records_loaded > 0 {
+        if !told_apart && !lost && claim.arrival.records_loaded > 0 {
             let message = format!(
                 "its {} rows cannot be told from others in table {}, so it cannot start over; \
                  add a column _arrival_id bigint for the next ones",
@@ -298,7 +307,7 @@ impl Processor {
                 Fate::Supersede => self
                     .supersede(held, &why)
                     .await
-                    .map(|()| Outcome::Superseded),
+                    .map(|()| Outcome::Superseded(why.message.clone())),
                 Fate::Pause => self.pause(held, claim, &why).await,
             };
             let error = match settled {
@@ -379,7 +388,7 @@ fn report(claim: &Claim, outcome: &Outcome, loading: &Loading, elapsed: Duration
         Outcome::Waiting(_) => "waiting",
         Outcome::Away(_) => "away",
         Outcome::Blocked(_) => "blocked",
-        Outcome::Superseded => "superseded",
+        Outcome::Superseded(_) => "superseded",
         Outcome::Fenced => "fenced",
         Outcome::Stopped => "stopped",
     };
@@ -390,7 +399,7 @@ fn report(claim: &Claim, outcome: &Outcome, loading: &Loading, elapsed: Duration
     let records = loading.records();
     match outcome {
         Outcome::Loaded => tracing::info!(records, elapsed_ms, "loaded"),
-        Outcome::Superseded => tracing::info!("superseded: another content stands at its key"),
+        Outcome::Superseded(why) => tracing::info!(why, "superseded"),
         Outcome::Fenced => tracing::info!("another process has it now"),
         Outcome::Stopped => tracing::info!(records, "let go: this process stops"),
         Outcome::Failed(why) => tracing::error!(records, elapsed_ms, error = why, "failed"),

@@ -262,7 +262,7 @@ impl Intake {
             let store = self.stores.get(object.location.store);
             match store.head(&object.location, None).await {
                 Ok(now) if now.etag == object.etag => {
-                    self.ledger.load_anew(id).await?;
+                    self.ledger.load_anew(id, &now).await?;
                     answer = Registered::Requeued(id);
                 }
                 Ok(_) | Err(StoreError::Gone(_) | StoreError::Refused { .. }) => {}

@@ -10,7 +10,8 @@ use arrivage_ledger::{
     ConnectOptions, Declared, Filter, Ledger, Pooler, PostgresLedger, SharedLedger,
 };
 use arrivage_model::{
-    Arrival, Compression, Format, JsonLines, Limits, Mode, Pattern, Pipeline, RejectBudget, Router,
+    Arrival, Compression, Format, JsonLines, Limits, Mode, Order, Pattern, Pipeline, RejectBudget,
+    Router,
 };
 use arrivage_store::{AccessKey, AwsSettings, S3Settings, Stores};
 use arrivage_testkit::{Database, Ministack, Postgres};
@@ -103,6 +104,8 @@ pub(crate) fn pipeline(name: &str, mode: Mode, globs: &[&str]) -> Arc<Pipeline> 
         patterns: patterns.collect(),
         table: name.parse().expect("a table"),
         mode,
+        order: Order::Any,
+        atomic: false,
         create_table: false,
         max_attempts: 5,
         format: Format::JsonLines(JsonLines {}),

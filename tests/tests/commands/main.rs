@@ -8,6 +8,7 @@ mod configuration;
 mod loading;
 mod loading_from_s3;
 mod migrating;
+mod overwriting;
 mod pausing;
 mod processing;
 mod replaying;

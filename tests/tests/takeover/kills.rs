@@ -18,12 +18,13 @@ const PACE: Duration = Duration::from_millis(1500);
 on_both! {
     ten_kills_cost_no_record_of_a_plain_file,
     ten_kills_cost_no_record_of_a_compressed_file,
+    ten_kills_show_no_row_of_an_atomic_file_before_its_end,
 }
 
 async fn ten_kills_cost_no_record_of_a_plain_file(destination: Destination) -> Result<()> {
     let delivery = Delivery::new(1, RECORDS);
     let object = delivery.csv().to_vec();
-    ten_kills(destination, &delivery, &object, 7).await
+    ten_kills(destination, &delivery, &object, 7, "").await
 }
 
 async fn ten_kills_cost_no_record_of_a_compressed_file(destination: Destination) -> Result<()> {
@@ -31,7 +32,15 @@ async fn ten_kills_cost_no_record_of_a_compressed_file(destination: Destination)
     let mut gzip = GzipEncoder::new(Vec::new());
     gzip.write_all(delivery.csv()).await?;
     gzip.shutdown().await?;
-    ten_kills(destination, &delivery, &gzip.into_inner(), 8).await
+    ten_kills(destination, &delivery, &gzip.into_inner(), 8, "").await
+}
+
+async fn ten_kills_show_no_row_of_an_atomic_file_before_its_end(
+    destination: Destination,
+) -> Result<()> {
+    let delivery = Delivery::new(3, RECORDS);
+    let object = delivery.csv().to_vec();
+    ten_kills(destination, &delivery, &object, 9, "atomic = true").await
 }
 
 /// Each process goes on where the one before was killed: nine times as the retry of a Job, at once;
@@ -42,8 +51,10 @@ async fn ten_kills(
     delivery: &Delivery,
     object: &[u8],
     seed: u64,
+    pipeline: &str,
 ) -> Result<()> {
-    let scene = Scene::new(destination, "", "max_attempts = 1").await?;
+    let pipeline = format!("max_attempts = 1\n{pipeline}");
+    let scene = Scene::new(destination, "", &pipeline).await?;
     scene.put_slow(KEY, object, PACE);
     scene.register(1).await?;
 
@@ -64,6 +75,10 @@ async fn ten_kills(
         let inside = 0 < left.checkpoint_records && left.checkpoint_records < RECORDS;
         assert!(left.state == "loading" && left.leased && inside, "{left:?}");
         assert_eq!((left.attempts, left.fence), (fence, fence), "{left:?}");
+        if pipeline.contains("atomic") {
+            let shown = scene.destination.count("SELECT count(*) FROM orders").await;
+            assert_eq!(shown, 0, "{left:?}");
+        }
     }
 
     let _another = scene.arrivage.start(&["process"])?;

@@ -3,7 +3,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrivage_ledger::{FoundBy, Registered, Registration, Replay};
-use arrivage_model::{ArrivalId, Location, Object, Pipeline, State, StoreKind};
+use arrivage_model::{ArrivalId, Location, Mode, Object, Pipeline, State, StoreKind};
 use arrivage_processor::Until;
 use arrivage_store::Stores;
 use arrivage_watcher::is_finished_name;
@@ -174,7 +174,21 @@ impl Registrar<'_> {
                 found_by: FoundBy::Person,
             });
         }
-        Ok(self.wiring.ledger.register(&registrations).await?)
+        let mut registered = self.wiring.ledger.register(&registrations).await?;
+        for (answer, found) in registered.iter_mut().zip(&registrations) {
+            // It stands at its key again, after another one: a HEAD has just said so.
+            if let Registered::LoadedBefore(id) = *answer
+                && self
+                    .wiring
+                    .router
+                    .pipeline(&found.pipeline)
+                    .is_some_and(|pipeline| pipeline.mode != Mode::Append)
+            {
+                self.wiring.ledger.load_anew(id, &found.object).await?;
+                *answer = Registered::Requeued(id);
+            }
+        }
+        Ok(registered)
     }
 
     fn route(&self, object: &Object) -> Option<Arc<Pipeline>> {
@@ -239,8 +253,12 @@ async fn report(
             _ => exit::DONE,
         });
         let count = |n: i64| HumanCount(n.unsigned_abs());
+        let why = match (arrival.state, &arrival.error) {
+            (State::Superseded, Some(error)) => format!(": {error}"),
+            _ => String::new(),
+        };
         output::say(&format!(
-            "{}  {}: {} records loaded, {} rejected (arrival {})",
+            "{}  {}: {} records loaded, {} rejected (arrival {}){why}",
             arrival.state,
             output::cell(&arrival.url, usize::MAX),
             count(arrival.records_loaded),

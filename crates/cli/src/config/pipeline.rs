@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrivage_model::{Column, Mode, Pattern, Pipeline, RejectBudget};
+use arrivage_model::{Column, Mode, Order, Pattern, Pipeline, RejectBudget};
 
 use super::rules::{at_least, name, unique};
 use super::{column, format, paths};
@@ -47,6 +47,8 @@ fn pipeline(
         .and_then(|typed| budget(typed, reader));
     at_least(&typed.max_attempts, 1, "1", reader);
     let max_attempts = typed.max_attempts.get().or(max_attempts);
+    let order = order(typed, mode.as_ref());
+    let atomic = atomic(typed, mode.as_ref(), reader);
     let create_table = typed.create_table.get()?;
     if create_table {
         check_table(typed, columns.as_deref(), mode.as_ref(), reader);
@@ -56,6 +58,8 @@ fn pipeline(
         patterns: patterns?,
         table: typed.table.get()?,
         mode: mode?,
+        order: order?,
+        atomic: atomic?,
         create_table,
         max_attempts: max_attempts?,
         format: read_as?,
@@ -87,11 +91,12 @@ fn patterns(
 
 fn mode(typed: &Typed<settings::Pipeline>, reader: &mut Reader<'_>) -> Option<Mode> {
     match (typed.mode.get()?, &typed.key) {
-        (settings::Mode::Append, Key::Here(key)) => {
+        (settings::Mode::Append | settings::Mode::Replace, Key::Here(key)) => {
             reader.complain(&key.place, "only mode = \"upsert\" has a key");
             None
         }
         (settings::Mode::Append, _) => Some(Mode::Append),
+        (settings::Mode::Replace, _) => Some(Mode::Replace),
         (settings::Mode::Upsert, Key::Here(key)) => {
             let mut columns = BTreeMap::new();
             for column in key.iter().flatten() {
@@ -116,6 +121,38 @@ fn mode(typed: &Typed<settings::Pipeline>, reader: &mut Reader<'_>) -> Option<Mo
         }
         (settings::Mode::Upsert, Key::Unusable) => None,
     }
+}
+
+fn order(typed: &Typed<settings::Pipeline>, mode: Option<&Mode>) -> Option<Order> {
+    match (&typed.order, mode?) {
+        (Key::Here(order), _) => Some(match order.value {
+            settings::Order::Any => Order::Any,
+            settings::Order::Newest => Order::Newest,
+        }),
+        (Key::Absent, Mode::Append) => Some(Order::Any),
+        (Key::Absent, Mode::Upsert { .. } | Mode::Replace) => Some(Order::Newest),
+        (Key::Unusable, _) => None,
+    }
+}
+
+fn atomic(
+    typed: &Typed<settings::Pipeline>,
+    mode: Option<&Mode>,
+    reader: &mut Reader<'_>,
+) -> Option<bool> {
+    let said = match &typed.atomic {
+        Key::Here(said) => Some(said),
+        Key::Absent => None,
+        Key::Unusable => return None,
+    };
+    if mode? != &Mode::Replace {
+        return Some(said.is_some_and(|said| said.value));
+    }
+    if let Some(said) = said.filter(|said| !said.value) {
+        let message = "mode = \"replace\" is always atomic; leave it out";
+        reader.complain(&said.place, message);
+    }
+    Some(true)
 }
 
 fn columns(

@@ -51,6 +51,14 @@ pub(crate) enum Origin {
 pub(crate) enum Mode {
     Append,
     Upsert,
+    Replace,
+}
+
+/// Whether an older content may load after a newer one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    Any,
+    Newest,
 }
 
 /// Reads one of a few words.

@@ -102,15 +102,34 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   END
 $$;
 
--- The last statement of every chunk. It raises when the lease does not stand or the
--- checkpoint is not where the chunk begins, so that such a transaction cannot commit.
+-- Whether a newer content of the arrival's key is loaded or being loaded. Newer is, in
+-- this order: the later last_modified; the greater sequencer (hexadecimal, of any
+-- length); what was registered later.
+CREATE FUNCTION arrivage.is_overtaken(p_id bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
+  SELECT EXISTS (
+    SELECT FROM arrivage.arrival a
+    JOIN arrivage.arrival b USING (pipeline, store, bucket, key)
+    WHERE a.id = p_id AND b.id <> a.id AND b.state IN ('loading', 'loaded') AND CASE
+      WHEN b.last_modified <> a.last_modified THEN b.last_modified > a.last_modified
+      WHEN rpad(lower(b.sequencer), 64, '0') <> rpad(lower(a.sequencer), 64, '0')
+        THEN rpad(lower(b.sequencer), 64, '0') > rpad(lower(a.sequencer), 64, '0')
+      ELSE b.id > a.id END)
+$$;
+
+-- The last statement of every chunk. It raises when the lease does not stand, when the
+-- checkpoint is not where the chunk begins, and when only the newest content of a key may
+-- load and this is not it; so that such a transaction cannot commit.
 CREATE FUNCTION arrivage.advance(
   p_id bigint, p_fence bigint, p_lease uuid,
   p_from_records bigint, p_from_offset bigint,
   p_records bigint, p_offset bigint, p_bytes_read bigint, p_state text,
-  p_loaded bigint, p_rejected bigint, p_reading text, p_last boolean
+  p_loaded bigint, p_rejected bigint, p_reading text, p_last boolean, p_newest boolean
 ) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
+  IF p_newest AND arrivage.is_overtaken(p_id) THEN
+    RAISE EXCEPTION 'arrival %: a newer content of its key is loaded or being loaded', p_id
+      USING ERRCODE = 'ZA002';
+  END IF;
   UPDATE arrivage.arrival SET
     checkpoint_records = p_records,
     checkpoint_offset = p_offset,

@@ -1,13 +1,13 @@
 //! The transaction of one chunk: COPY, rejects, and last the fenced advance.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
-use arrivage_model::{ArrivalId, Lease, Mode, Reject, Rows};
+use arrivage_model::{ArrivalId, Lease, Mode, Order, Place, Reject, Rows};
 use async_trait::async_trait;
 use sqlx::{Executor, PgPool};
 
 use super::target::{drifted, quote, quoted};
-use super::{PgTransaction, begin_with, classify, query};
+use super::{PgTransaction, begin_with, classify, query, staging};
 use crate::{Advance, ChunkTransaction, Destination, LedgerError, Result, TargetRefusal};
 
 /// COPY data goes out in pieces of about this many bytes.
@@ -34,15 +34,16 @@ impl Chunk {
         // Rows and checkpoint share the transaction: what a crash forgets, it
         // forgets of both. The commit that ends the arrival sets this on.
         let tx = begin_with(pool, Some(lease.id), "off").await?;
-        Ok(Self {
+        let mut chunk = Self {
             tx,
             lease: *lease,
             destination: destination.clone(),
-        })
-    }
-
-    fn upserts(&self) -> bool {
-        matches!(self.destination.mode, Mode::Upsert { .. })
+        };
+        if destination.atomic {
+            let columns = chunk.columns();
+            staging::prepare(&mut chunk.tx, lease, &destination.table, &columns).await?;
+        }
+        Ok(chunk)
     }
 
     /// The columns that a COPY brings, lineage first.
@@ -73,21 +74,33 @@ impl Chunk {
     }
 
     async fn add(&mut self, rows: &Rows, range: Range<usize>) -> Result<()> {
-        if self.upserts() {
+        if self.destination.atomic {
+            let table = staging::name(self.lease.arrival);
+            return self.copy(rows, range, table, &staging::PLACE).await;
+        }
+        if let Mode::Upsert { key } = self.destination.mode.clone() {
             self.stage().await?;
-            self.copy(rows, range, STAGING.to_owned()).await?;
-            self.merge().await?;
+            self.copy(rows, range, STAGING.to_owned(), &[ORDER]).await?;
+            self.merge(&key).await?;
         } else {
             let table = quoted(&self.destination.table.name);
-            self.copy(rows, range, table).await?;
+            self.copy(rows, range, table, &[]).await?;
         }
         self.run("SET CONSTRAINTS ALL IMMEDIATE".to_owned()).await
     }
 
-    async fn copy(&mut self, rows: &Rows, range: Range<usize>, table: String) -> Result<()> {
+    /// `places`: further columns of the table, which get the row's record, line and
+    /// byte offset, as many as there are.
+    async fn copy(
+        &mut self,
+        rows: &Rows,
+        range: Range<usize>,
+        table: String,
+        places: &[&str],
+    ) -> Result<()> {
         let name = self.destination.table.name.clone();
         let mut columns = self.columns();
-        columns.extend(self.upserts().then(|| ORDER.to_owned()));
+        columns.extend(places.iter().map(|&place| place.to_owned()));
         let statement = format!(
             "COPY {table} ({}) FROM STDIN (FORMAT text)",
             columns.join(", ")
@@ -99,7 +112,7 @@ impl Chunk {
                 .has_arrival_id
                 .then_some(self.lease.arrival),
             record: self.destination.table.has_record,
-            order: self.upserts(),
+            places: places.len(),
             piece: Vec::with_capacity(PIECE + PIECE / 4),
         };
         let mut copy = self
@@ -133,47 +146,48 @@ impl Chunk {
         self.run(sql).await
     }
 
-    async fn merge(&mut self) -> Result<()> {
-        let Mode::Upsert { key } = &self.destination.mode else {
-            return Ok(());
-        };
-        let table = quoted(&self.destination.table.name);
-        let columns = self.columns();
-        let quoted_key = key
-            .iter()
-            .map(|name| quote(name))
-            .collect::<Vec<_>>()
-            .join(", ");
-        let is_key = |column: &&String| key.iter().any(|name| quote(name) == **column);
-        let updates: Vec<String> = columns
-            .iter()
-            .filter(|column| !is_key(column))
-            .map(|column| format!("{column} = EXCLUDED.{column}"))
-            .collect();
-        let action = if updates.is_empty() {
-            "NOTHING".to_owned()
-        } else {
-            format!("UPDATE SET {}", updates.join(", "))
-        };
-        let columns = columns.join(", ");
-        let sql = format!(
-            "INSERT INTO {table} ({columns}) \
-             SELECT DISTINCT ON ({quoted_key}) {columns} FROM {STAGING} \
-             ORDER BY {quoted_key}, {ORDER} DESC \
-             ON CONFLICT ({quoted_key}) DO {action}; \
-             DROP TABLE {STAGING}"
-        );
-        let name = self.destination.table.name.clone();
-        let key = key.join(", ");
-        self.tx.execute(&*sql).await.map_err(|error| {
+    async fn merge(&mut self, key: &[String]) -> Result<()> {
+        let table = &self.destination.table;
+        let merge = staging::merging(table, &self.columns(), key, STAGING, ORDER);
+        self.bring_in(&format!("{merge}; DROP TABLE {STAGING}"))
+            .await
+    }
+
+    async fn bring_in(&mut self, sql: &str) -> Result<()> {
+        let table = &self.destination.table.name;
+        self.tx.execute(sql).await.map_err(|error| {
             let no_index =
                 error.as_database_error().and_then(|e| e.code()).as_deref() == Some("42P10");
-            if no_index {
-                return TargetRefusal::NoUniqueKey { table: name, key }.into();
+            match &self.destination.mode {
+                Mode::Upsert { key } if no_index => TargetRefusal::NoUniqueKey {
+                    table: table.clone(),
+                    key: key.join(", "),
+                }
+                .into(),
+                _ => drifted(table, error),
             }
-            drifted(&name, error)
         })?;
         Ok(())
+    }
+
+    async fn show(&mut self, records: &RangeInclusive<u64>) -> Result<()> {
+        let Destination { table, mode, .. } = &self.destination;
+        let arrival = self.lease.arrival;
+        let sql = staging::publishing(arrival, mode, table, &self.columns(), records);
+        self.bring_in(&sql).await?;
+        self.run("SET CONSTRAINTS ALL IMMEDIATE".to_owned()).await
+    }
+
+    /// Leaves nothing behind of rows that were refused.
+    async fn settle(&mut self, added: Result<()>) -> Result<()> {
+        match added {
+            Ok(()) => self.run("RELEASE SAVEPOINT rows".to_owned()).await,
+            Err(refused @ LedgerError::Row { .. }) => {
+                self.run("ROLLBACK TO SAVEPOINT rows".to_owned()).await?;
+                Err(refused)
+            }
+            Err(other) => Err(other),
+        }
     }
 }
 
@@ -184,14 +198,23 @@ impl ChunkTransaction for Chunk {
             return Ok(());
         }
         self.run("SAVEPOINT rows".to_owned()).await?;
-        match self.add(rows, range).await {
-            Ok(()) => self.run("RELEASE SAVEPOINT rows".to_owned()).await,
-            Err(refused @ LedgerError::Row { .. }) => {
-                self.run("ROLLBACK TO SAVEPOINT rows".to_owned()).await?;
-                Err(refused)
-            }
-            Err(other) => Err(other),
-        }
+        let added = self.add(rows, range).await;
+        self.settle(added).await
+    }
+
+    async fn make_way(&mut self) -> Result<()> {
+        staging::make_way(&mut self.tx, &self.lease, &self.destination).await
+    }
+
+    async fn publish(&mut self, records: RangeInclusive<u64>) -> Result<()> {
+        self.run("SAVEPOINT rows".to_owned()).await?;
+        let shown = self.show(&records).await;
+        self.settle(shown).await
+    }
+
+    async fn reject_staged(&mut self, record: u64, reason: &str) -> Result<()> {
+        let (arrival, columns) = (self.lease.arrival, self.columns());
+        staging::reject(&mut self.tx, arrival, &columns, record, reason).await
     }
 
     async fn reject(&mut self, rejects: &[Reject]) -> Result<()> {
@@ -228,10 +251,13 @@ impl ChunkTransaction for Chunk {
         if advance.last {
             self.run("SET LOCAL synchronous_commit = on".to_owned())
                 .await?;
+            if self.destination.atomic {
+                staging::discard(&mut self.tx, self.lease.arrival).await?;
+            }
         }
         query(
             "-- ledger::advance
-            SELECT arrivage.advance($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+            SELECT arrivage.advance($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         )
         .bind(self.lease.arrival.0)
         .bind(self.lease.fence.0)
@@ -242,10 +268,11 @@ impl ChunkTransaction for Chunk {
         .bind(number(advance.to.offset))
         .bind(number(advance.to.bytes_read))
         .bind(advance.to.state.as_deref())
-        .bind(number(advance.loaded))
+        .bind(advance.loaded)
         .bind(number(advance.rejected))
         .bind(&advance.reading)
         .bind(advance.last)
+        .bind(self.destination.order == Order::Newest)
         .execute(&mut *self.tx)
         .await
         .map_err(classify::statement)?;
@@ -263,7 +290,7 @@ impl ChunkTransaction for Chunk {
 struct Encoder {
     arrival: Option<ArrivalId>,
     record: bool,
-    order: bool,
+    places: usize,
     piece: Vec<u8>,
 }
 
@@ -285,11 +312,17 @@ impl Encoder {
             }
             self.piece.push(b'\t');
         }
-        if self.order {
-            self.piece.extend_from_slice(row.to_string().as_bytes());
-        } else {
-            self.piece.pop();
+        let Place {
+            record,
+            line,
+            byte_offset,
+            ..
+        } = rows.places()[row];
+        for place in [record, line, byte_offset].iter().take(self.places) {
+            self.piece.extend_from_slice(place.to_string().as_bytes());
+            self.piece.push(b'\t');
         }
+        self.piece.pop();
         self.piece.push(b'\n');
     }
 

@@ -67,7 +67,8 @@ pub(super) async fn claim(
           lease_until = clock_timestamp() + $7 * interval '1 microsecond'
         FROM (SELECT id FROM expired UNION ALL SELECT id FROM due) AS chosen
         WHERE a.id = chosen.id
-        RETURNING a.*, arrivage.url(a.store, a.bucket, a.key) AS url",
+        RETURNING a.*, arrivage.url(a.store, a.bucket, a.key) AS url,
+          arrivage.is_overtaken(a.id) AS overtaken",
     )
     .bind(pipelines)
     .bind(owner)
@@ -103,6 +104,7 @@ pub(super) async fn claim(
         },
         reading: row.get("reading"),
         restart: row.get("restart"),
+        overtaken: row.get("overtaken"),
         barren: u32::try_from(row.get::<i32, _>("barren")).unwrap_or_default(),
         arrival,
     }))

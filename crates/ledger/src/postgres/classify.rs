@@ -7,6 +7,7 @@ use crate::LedgerError;
 
 /// Raised by `arrivage.advance`.
 const NOT_MATCHED: &str = "ZA001";
+const OVERTAKEN: &str = "ZA002";
 
 /// An error of a statement, with or without an answer of the server.
 pub(super) fn statement(error: Error) -> LedgerError {
@@ -27,6 +28,7 @@ pub(super) fn statement(error: Error) -> LedgerError {
     let class = sqlstate.get(..2).unwrap_or_default();
     match (class, sqlstate.as_str()) {
         (_, NOT_MATCHED) => LedgerError::NotMatched,
+        (_, OVERTAKEN) => LedgerError::Overtaken,
         // The ledger's own tables are not there.
         (_, "3F000") => missing(),
         (_, "42P01") if answer.message().contains("arrivage.") => missing(),

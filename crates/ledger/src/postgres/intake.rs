@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use arrivage_model::{ArrivalId, ETag, Location, State, VersionId};
+use arrivage_model::{ArrivalId, ETag, Location, Object, State, VersionId};
 use sqlx::{PgPool, Row};
 
 use super::{begin, classify, commit, history, query};
@@ -246,6 +246,9 @@ async fn notify_again(tx: &mut super::PgTransaction, found: &Found<'_>) -> Resul
     if let Some(version) = found.version {
         pin(tx, id, version.as_str()).await?;
     }
+    if requeue {
+        as_of_now(tx, id, object).await?;
+    }
     count(
         tx,
         id,
@@ -269,6 +272,25 @@ async fn pin(tx: &mut super::PgTransaction, id: ArrivalId, version: &str) -> Res
     )
     .bind(id.0)
     .bind(version)
+    .execute(&mut **tx)
+    .await
+    .map_err(classify::statement)?;
+    Ok(())
+}
+
+/// A content that comes again is as new as what told of it.
+async fn as_of_now(tx: &mut super::PgTransaction, id: ArrivalId, now: &Object) -> Result<()> {
+    query(
+        "-- ledger::as_of_now
+        UPDATE arrivage.arrival SET
+          version_id = coalesce($2, version_id), sequencer = coalesce($3, sequencer),
+          last_modified = greatest(last_modified, $4)
+        WHERE id = $1",
+    )
+    .bind(id.0)
+    .bind(now.version_id.as_ref().map(|version| version.as_str()))
+    .bind(now.sequencer.as_deref())
+    .bind(now.last_modified)
     .execute(&mut **tx)
     .await
     .map_err(classify::statement)?;
@@ -309,18 +331,21 @@ async fn count(
     Ok(())
 }
 
-pub(super) async fn load_anew(pool: &PgPool, id: ArrivalId) -> Result<()> {
+pub(super) async fn load_anew(pool: &PgPool, id: ArrivalId, now: &Object) -> Result<()> {
     let mut tx = begin(pool).await?;
-    query(
+    let result = query(
         "-- ledger::load_anew
         UPDATE arrivage.arrival SET
           state = 'waiting', restart = true, fence = fence + 1, barren = 0,
-          due_at = clock_timestamp(), finished_at = NULL
+          due_at = clock_timestamp(), finished_at = NULL, error_code = NULL, error = NULL
         WHERE id = $1 AND state = 'loaded'",
     )
     .bind(id.0)
     .execute(&mut *tx)
     .await
     .map_err(classify::statement)?;
+    if result.rows_affected() == 1 {
+        as_of_now(&mut tx, id, now).await?;
+    }
     commit(tx).await
 }

@@ -6,7 +6,7 @@ use sqlx::{PgPool, Row};
 
 use super::{
     PgTransaction, begin, begin_for, begin_with, classify, commit, history, microseconds, query,
-    query_scalar, target,
+    query_scalar, staging, target,
 };
 use crate::{LedgerError, Result, Standing};
 
@@ -58,6 +58,7 @@ pub(super) async fn restart(pool: &PgPool, lease: &Lease, table: &Table) -> Resu
     .await
     .map_err(classify::statement)?;
     let fence = fence.ok_or(LedgerError::Fenced)?;
+    staging::discard(&mut tx, lease.arrival).await?;
     remove(&mut tx, lease, table).await?;
     commit(tx).await?;
     Ok(Lease {
@@ -201,6 +202,10 @@ pub(super) async fn retry_later(
 pub(super) async fn fail(pool: &PgPool, lease: &Lease, why: &Failure) -> Result<()> {
     let mut tx = begin_last(pool, lease).await?;
     rest(&mut tx, lease, State::Failed, why).await?;
+    if staging::exists(&mut tx, lease.arrival).await? {
+        staging::discard(&mut tx, lease.arrival).await?;
+        start_over(&mut tx, lease).await?;
+    }
     commit(tx).await
 }
 
@@ -212,6 +217,7 @@ pub(super) async fn supersede(
 ) -> Result<()> {
     let mut tx = begin_last(pool, lease).await?;
     rest(&mut tx, lease, State::Superseded, why).await?;
+    staging::discard(&mut tx, lease.arrival).await?;
     if let Some(table) = table.filter(|table| table.has_arrival_id) {
         query(
             "-- ledger::forget_progress
@@ -227,6 +233,20 @@ pub(super) async fn supersede(
         remove(&mut tx, lease, table).await?;
     }
     commit(tx).await
+}
+
+/// None of its rows is there: the next claim begins with its first record, and
+/// takes the rejects out before.
+async fn start_over(tx: &mut PgTransaction, lease: &Lease) -> Result<()> {
+    query(
+        "-- ledger::start_over
+        UPDATE arrivage.arrival SET restart = true, records_loaded = 0 WHERE id = $1",
+    )
+    .bind(lease.arrival.0)
+    .execute(&mut **tx)
+    .await
+    .map_err(classify::statement)?;
+    Ok(())
 }
 
 async fn rest(tx: &mut PgTransaction, lease: &Lease, state: State, why: &Failure) -> Result<()> {

@@ -12,13 +12,14 @@ mod kept;
 mod leasing;
 mod migrating;
 mod pipelines;
+mod staging;
 mod statements;
 mod target;
 
 use std::time::Duration;
 
 use arrivage_model::{
-    Arrival, ArrivalId, Failure, Lease, LeaseId, Pipeline, State, Table, TableName,
+    Arrival, ArrivalId, Failure, Lease, LeaseId, Object, Pipeline, State, Table, TableName,
 };
 use async_trait::async_trait;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -134,8 +135,8 @@ impl Ledger for PostgresLedger {
         intake::register(&self.pool, found).await
     }
 
-    async fn load_anew(&self, id: ArrivalId) -> Result<()> {
-        intake::load_anew(&self.pool, id).await
+    async fn load_anew(&self, id: ArrivalId, now: &Object) -> Result<()> {
+        intake::load_anew(&self.pool, id, now).await
     }
 
     async fn keep_unreadable(&self, notifications: &[Unreadable]) -> Result<()> {
@@ -180,6 +181,13 @@ impl Ledger for PostgresLedger {
 
     async fn standing(&self, lease: &Lease) -> Result<Standing> {
         leasing::standing(&self.pool, lease).await
+    }
+
+    async fn is_staged(&self, id: ArrivalId) -> Result<bool> {
+        let mut tx = begin(&self.pool).await?;
+        let staged = staging::exists(&mut tx, id).await?;
+        commit(tx).await?;
+        Ok(staged)
     }
 
     async fn give_back(&self, lease: &Lease, delay: Duration, why: Option<&Failure>) -> Result<()> {

@@ -1,14 +1,14 @@
 //! The transaction of one chunk: rows, rejects, and last the fenced advance.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
-use arrivage_model::{Lease, Reject, Rows};
+use arrivage_model::{Lease, Order, Reject, Rows};
 use async_trait::async_trait;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::database::{Database, Writing};
 use super::insert::Insert;
-use super::{classify, target};
+use super::{classify, order, signed, staging, target};
 use crate::{Advance, ChunkTransaction, Destination, LedgerError, Result, TargetRefusal};
 
 /// Rejects of one statement; with eight values each far below SQLite's 32,766.
@@ -34,6 +34,9 @@ impl Chunk {
     ) -> Result<Self> {
         let mut writing = database.write().await?;
         let table = &destination.table.name;
+        if destination.atomic {
+            staging::prepare(writing.connection(), lease, destination).await?;
+        }
         let mut broken_references = None;
         if target::checks_references_late(writing.connection(), table).await? {
             let broken = target::broken_references(writing.connection(), table).await?;
@@ -51,11 +54,21 @@ impl Chunk {
     async fn add(&mut self, rows: &Rows, range: Range<usize>) -> Result<()> {
         let connection = live(&mut self.writing)?;
         run(connection, "SAVEPOINT arrivage_rows").await?;
-        let mut added = self
-            .insert
-            .run(connection, rows, range)
-            .await
-            .map_err(|error| classify::loading(error, &self.destination));
+        let added = self.insert.run(connection, rows, range).await;
+        self.settle(added).await
+    }
+
+    async fn show(&mut self, records: &RangeInclusive<u64>) -> Result<()> {
+        let connection = live(&mut self.writing)?;
+        run(connection, "SAVEPOINT arrivage_rows").await?;
+        let arrival = self.lease.arrival;
+        let shown = staging::publish(connection, arrival, &self.destination, records).await;
+        self.settle(shown).await
+    }
+
+    /// Leaves nothing behind of rows that were refused.
+    async fn settle(&mut self, added: Result<(), sqlx::Error>) -> Result<()> {
+        let mut added = added.map_err(|error| classify::loading(error, &self.destination));
         if added.is_ok() {
             added = self.check_references().await;
         }
@@ -135,8 +148,38 @@ impl ChunkTransaction for Chunk {
         Ok(())
     }
 
+    async fn make_way(&mut self) -> Result<()> {
+        let connection = live(&mut self.writing)?;
+        let made = staging::make_way(connection, &self.lease, &self.destination).await;
+        self.end_on_error(&made);
+        made
+    }
+
+    async fn publish(&mut self, records: RangeInclusive<u64>) -> Result<()> {
+        let shown = self.show(&records).await;
+        self.end_on_error(&shown);
+        shown
+    }
+
+    async fn reject_staged(&mut self, record: u64, reason: &str) -> Result<()> {
+        let connection = live(&mut self.writing)?;
+        let (arrival, destination) = (self.lease.arrival, &self.destination);
+        let kept = staging::reject(connection, arrival, destination, record, reason).await;
+        self.end_on_error(&kept);
+        kept
+    }
+
     async fn commit(mut self: Box<Self>, advance: &Advance) -> Result<()> {
         let connection = live(&mut self.writing)?;
+        if self.destination.order == Order::Newest
+            && order::is_overtaken(connection, self.lease.arrival).await?
+        {
+            self.roll_back().await;
+            return Err(LedgerError::Overtaken);
+        }
+        if advance.last && self.destination.atomic {
+            staging::discard(connection, self.lease.arrival).await?;
+        }
         let moved = move_checkpoint(connection, &self.lease, advance).await?;
         let Some(writing) = self.writing else {
             return Ok(());
@@ -214,7 +257,7 @@ async fn move_checkpoint(
     .bind(signed(advance.to.offset))
     .bind(signed(advance.to.bytes_read))
     .bind(advance.to.state.as_deref())
-    .bind(signed(advance.loaded))
+    .bind(advance.loaded)
     .bind(signed(advance.rejected))
     .bind(&advance.reading)
     .bind(advance.last)
@@ -222,8 +265,4 @@ async fn move_checkpoint(
     .await
     .map_err(classify::statement)?;
     Ok(result.rows_affected() == 1)
-}
-
-fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }

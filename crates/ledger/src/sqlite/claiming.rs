@@ -5,7 +5,7 @@ use sqlx::{Row, SqliteConnection};
 
 use super::candidates::candidate;
 use super::database::Database;
-use super::{classify, from_now, history};
+use super::{classify, from_now, history, order};
 use crate::{Claim, LedgerError, Result, Scope};
 
 pub(super) async fn claim(
@@ -103,9 +103,10 @@ async fn take(
         SELECT checkpoint_state, reading, restart, barren FROM arrivage_arrival WHERE id = ?1",
     )
     .bind(id.0)
-    .fetch_one(connection)
+    .fetch_one(&mut *connection)
     .await
     .map_err(classify::statement)?;
+    let overtaken = order::is_overtaken(connection, id).await?;
     let unsigned = |number: i64| u64::try_from(number).unwrap_or_default();
     Ok(Claim {
         lease: Lease {
@@ -121,6 +122,7 @@ async fn take(
         },
         reading: row.get("reading"),
         restart: row.get("restart"),
+        overtaken,
         barren: row.get("barren"),
         arrival,
     })

@@ -8,6 +8,7 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, Error, SqliteConnection};
 
 use super::target::quote;
+use super::{signed, staging};
 use crate::Destination;
 
 /// Rows of one statement: more of them make it no faster.
@@ -19,6 +20,8 @@ const VARIABLES: usize = 32_000;
 pub(super) struct Insert {
     arrival: Option<ArrivalId>,
     record: bool,
+    /// Each row's record, line and byte offset come last.
+    places: bool,
     kinds: Vec<ColumnType>,
     /// `INSERT INTO … VALUES `
     head: String,
@@ -34,35 +37,25 @@ pub(super) struct Insert {
 impl Insert {
     pub(super) fn new(arrival: ArrivalId, destination: &Destination) -> Self {
         let table = &destination.table;
-        let mut columns: Vec<&str> = Vec::new();
-        columns.extend(table.has_arrival_id.then_some("_arrival_id"));
-        columns.extend(table.has_record.then_some("_record"));
-        columns.extend(
-            destination
-                .columns
-                .iter()
-                .map(|column| column.name.as_str()),
-        );
-        let names = columns
-            .iter()
-            .map(|name| quote(name))
-            .collect::<Vec<_>>()
-            .join(", ");
+        let mut columns = columns(destination);
+        let (into, tail) = if destination.atomic {
+            columns.extend(staging::PLACE);
+            (staging::name(arrival), String::new())
+        } else {
+            (quote(&table.name.name), on_conflict(destination))
+        };
         // OR ABORT: a constraint of the table that says ON CONFLICT IGNORE or REPLACE
         // would make records vanish that are neither rows nor rejects.
         let head = format!(
-            "-- ledger::load\nINSERT OR ABORT INTO {} ({names}) VALUES ",
-            quote(&table.name.name)
+            "-- ledger::load\nINSERT OR ABORT INTO {into} ({}) VALUES ",
+            quoted(&columns)
         );
         let row = format!("({})", vec!["?"; columns.len()].join(", "));
-        let tail = match &destination.mode {
-            Mode::Append => String::new(),
-            Mode::Upsert { key } => on_conflict(key, &columns),
-        };
         let rows = (VARIABLES / columns.len().max(1)).clamp(1, ROWS);
         Self {
             arrival: table.has_arrival_id.then_some(arrival),
             record: table.has_record,
+            places: destination.atomic,
             kinds: destination
                 .columns
                 .iter()
@@ -110,9 +103,7 @@ impl Insert {
             }
             if self.record {
                 let record = rows.places()[row].record;
-                arguments
-                    .add(i64::try_from(record).unwrap_or(i64::MAX))
-                    .map_err(Error::Encode)?;
+                arguments.add(signed(record)).map_err(Error::Encode)?;
             }
             for (cell, kind) in rows.cells(row).zip(&self.kinds) {
                 let cell = cell.map(|text| Value::of(*kind, text));
@@ -125,6 +116,12 @@ impl Insert {
                 }
                 .map_err(Error::Encode)?;
             }
+            if self.places {
+                let place = &rows.places()[row];
+                for number in [place.record, place.line, place.byte_offset] {
+                    arguments.add(signed(number)).map_err(Error::Encode)?;
+                }
+            }
         }
         Ok(arguments)
     }
@@ -134,17 +131,43 @@ fn statement(head: &str, row: &str, tail: &str, rows: usize) -> Arc<str> {
     format!("{head}{}{tail}", vec![row; rows].join(", ")).into()
 }
 
-fn on_conflict(key: &[String], columns: &[&str]) -> String {
-    let updates: Vec<String> = columns
+/// The columns that a row brings, lineage first.
+fn columns(destination: &Destination) -> Vec<&str> {
+    let table = &destination.table;
+    let mut columns = Vec::new();
+    columns.extend(table.has_arrival_id.then_some("_arrival_id"));
+    columns.extend(table.has_record.then_some("_record"));
+    columns.extend(
+        destination
+            .columns
+            .iter()
+            .map(|column| column.name.as_str()),
+    );
+    columns
+}
+
+/// The same, as SQL takes them.
+pub(super) fn names(destination: &Destination) -> String {
+    quoted(&columns(destination))
+}
+
+fn quoted(names: &[&str]) -> String {
+    let names: Vec<String> = names.iter().map(|name| quote(name)).collect();
+    names.join(", ")
+}
+
+/// What an INSERT ends with, so that a record replaces the row of its key.
+pub(super) fn on_conflict(destination: &Destination) -> String {
+    let Mode::Upsert { key } = &destination.mode else {
+        return String::new();
+    };
+    let updates: Vec<String> = columns(destination)
         .iter()
         .filter(|column| !key.iter().any(|name| name == *column))
         .map(|column| format!("{0} = excluded.{0}", quote(column)))
         .collect();
-    let key = key
-        .iter()
-        .map(|name| quote(name))
-        .collect::<Vec<_>>()
-        .join(", ");
+    let key: Vec<&str> = key.iter().map(String::as_str).collect();
+    let key = quoted(&key);
     if updates.is_empty() {
         return format!(" ON CONFLICT ({key}) DO NOTHING");
     }

@@ -1,4 +1,4 @@
-use arrivage_model::{ArrivalId, State};
+use arrivage_model::{ArrivalId, Object, State};
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use sqlx::{Row, SqliteConnection};
 
@@ -89,6 +89,7 @@ async fn notify_again(
     count(connection, id, &found.found_by, version).await?;
     if what == Again::Requeue {
         requeue(connection, id).await?;
+        as_of_now(connection, id, object).await?;
         return Ok(Registered::Requeued(id));
     }
     Ok(match state {
@@ -135,6 +136,29 @@ async fn requeue(connection: &mut SqliteConnection, id: ArrivalId) -> Result<()>
         WHERE id = ?1",
     )
     .bind(id.0)
+    .execute(connection)
+    .await
+    .map_err(classify::statement)?;
+    Ok(())
+}
+
+/// A content that comes again is as new as what told of it.
+pub(super) async fn as_of_now(
+    connection: &mut SqliteConnection,
+    id: ArrivalId,
+    now: &Object,
+) -> Result<()> {
+    sqlx::query(
+        "-- ledger::as_of_now
+        UPDATE arrivage_arrival SET
+          version_id = coalesce(?2, version_id), sequencer = coalesce(?3, sequencer),
+          last_modified = max(coalesce(last_modified, ?4), coalesce(?4, last_modified))
+        WHERE id = ?1",
+    )
+    .bind(id.0)
+    .bind(now.version_id.as_ref().map(|version| version.as_str()))
+    .bind(now.sequencer.as_deref())
+    .bind(now.last_modified.and_then(moment))
     .execute(connection)
     .await
     .map_err(classify::statement)?;

@@ -5,7 +5,7 @@ use sqlx::sqlite::SqliteQueryResult;
 use sqlx::{Row, SqliteConnection};
 
 use super::database::Database;
-use super::{classify, from_now, history, target};
+use super::{classify, from_now, history, staging, target};
 use crate::{LedgerError, Result, Standing};
 
 /// A statement that moves the arrival on is the lease's own, or nobody's.
@@ -50,6 +50,7 @@ pub(super) async fn restart(database: &Database, lease: &Lease, table: &Table) -
     .await
     .map_err(classify::statement)?;
     let fence = fence.ok_or(LedgerError::Fenced)?;
+    staging::discard(writing.connection(), lease.arrival).await?;
     forget_progress(writing.connection(), lease).await?;
     remove(writing.connection(), lease, table).await?;
     writing.commit().await?;
@@ -197,6 +198,10 @@ pub(super) async fn retry_later(
 pub(super) async fn fail(database: &Database, lease: &Lease, why: &Failure) -> Result<()> {
     let mut writing = database.write().await?;
     rest(writing.connection(), lease, State::Failed, why).await?;
+    if staging::exists(writing.connection(), lease.arrival).await? {
+        staging::discard(writing.connection(), lease.arrival).await?;
+        start_over(writing.connection(), lease).await?;
+    }
     writing.commit().await
 }
 
@@ -208,11 +213,26 @@ pub(super) async fn supersede(
 ) -> Result<()> {
     let mut writing = database.write().await?;
     rest(writing.connection(), lease, State::Superseded, why).await?;
+    staging::discard(writing.connection(), lease.arrival).await?;
     if let Some(table) = table.filter(|table| table.has_arrival_id) {
         forget_progress(writing.connection(), lease).await?;
         remove(writing.connection(), lease, table).await?;
     }
     writing.commit().await
+}
+
+/// None of its rows is there: the next claim begins with its first record, and
+/// takes the rejects out before.
+async fn start_over(connection: &mut SqliteConnection, lease: &Lease) -> Result<()> {
+    sqlx::query(
+        "-- ledger::start_over
+        UPDATE arrivage_arrival SET restart = 1, records_loaded = 0 WHERE id = ?1",
+    )
+    .bind(lease.arrival.0)
+    .execute(connection)
+    .await
+    .map_err(classify::statement)?;
+    Ok(())
 }
 
 async fn rest(

@@ -16,13 +16,17 @@ mod intake;
 mod kept;
 mod leasing;
 mod migrating;
+mod order;
 mod pipelines;
 mod replaying;
+mod staging;
 mod target;
 
 use std::time::Duration;
 
-use arrivage_model::{Arrival, ArrivalId, Failure, Lease, Pipeline, State, Table, TableName};
+use arrivage_model::{
+    Arrival, ArrivalId, Failure, Lease, Object, Pipeline, State, Table, TableName,
+};
 use async_trait::async_trait;
 
 use crate::{
@@ -44,6 +48,11 @@ impl SqliteLedger {
             database: Database::open(url_or_path, max_connections)?,
         })
     }
+}
+
+/// As SQLite keeps a number.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// A span as SQLite's date functions take it. Beyond a century they may answer NULL,
@@ -79,8 +88,8 @@ impl Ledger for SqliteLedger {
         intake::register(&self.database, found).await
     }
 
-    async fn load_anew(&self, id: ArrivalId) -> Result<()> {
-        replaying::load_anew(&self.database, id).await
+    async fn load_anew(&self, id: ArrivalId, now: &Object) -> Result<()> {
+        replaying::load_anew(&self.database, id, now).await
     }
 
     async fn keep_unreadable(&self, notifications: &[Unreadable]) -> Result<()> {
@@ -125,6 +134,16 @@ impl Ledger for SqliteLedger {
 
     async fn standing(&self, lease: &Lease) -> Result<Standing> {
         leasing::standing(&self.database, lease).await
+    }
+
+    async fn is_staged(&self, id: ArrivalId) -> Result<bool> {
+        let mut connection = self
+            .database
+            .reading()
+            .acquire()
+            .await
+            .map_err(classify::statement)?;
+        staging::exists(&mut connection, id).await
     }
 
     async fn give_back(&self, lease: &Lease, delay: Duration, why: Option<&Failure>) -> Result<()> {

@@ -1,8 +1,8 @@
-use arrivage_model::{ArrivalId, State};
+use arrivage_model::{ArrivalId, Object, State};
 use sqlx::SqliteConnection;
 
 use super::database::Database;
-use super::{classify, history};
+use super::{classify, history, intake};
 use crate::{Replay, Replayed, Result};
 
 pub(super) async fn replay(
@@ -34,12 +34,13 @@ pub(super) async fn replay(
     Ok(answers)
 }
 
-pub(super) async fn load_anew(database: &Database, id: ArrivalId) -> Result<()> {
+pub(super) async fn load_anew(database: &Database, id: ArrivalId, now: &Object) -> Result<()> {
     let mut writing = database.write().await?;
     let connection = writing.connection();
     let found = history::find(connection, id).await?;
     if found.is_some_and(|arrival| arrival.state == State::Loaded) {
         queue(connection, id, true).await?;
+        intake::as_of_now(connection, id, now).await?;
     }
     writing.commit().await
 }

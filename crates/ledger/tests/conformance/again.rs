@@ -155,13 +155,21 @@ pub(crate) async fn what_stands_at_its_key_once_more_is_loaded_anew<D: Database>
     let world = World::<D>::new().await;
     let orders = world.destination().await;
     let id = world.register("a").await;
-    world.ledger.load_anew(id).await.expect("is answered");
+    world
+        .ledger
+        .load_anew(id, &object("a", "e1"))
+        .await
+        .expect("is answered");
     assert!(!world.claim("owner").await.restart, "it was not loaded");
     world.expire(id).await;
     world.load_whole(id, &orders, &[1]).await;
     let loaded = world.arrival(id).await;
 
-    world.ledger.load_anew(id).await.expect("is answered");
+    world
+        .ledger
+        .load_anew(id, &object("a", "e1"))
+        .await
+        .expect("is answered");
     let arrival = world.arrival(id).await;
     assert_eq!((arrival.state, arrival.finished_at), (State::Waiting, None));
     assert!(arrival.fence > loaded.fence);

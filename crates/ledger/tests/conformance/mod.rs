@@ -10,12 +10,14 @@ pub(crate) mod intake;
 pub(crate) mod leasing;
 pub(crate) mod loading;
 pub(crate) mod migrating;
+pub(crate) mod order;
 pub(crate) mod racing;
 pub(crate) mod refusing;
 pub(crate) mod replaying;
 pub(crate) mod rewinding;
 pub(crate) mod rows;
 pub(crate) mod scoping;
+pub(crate) mod staging;
 pub(crate) mod targets;
 pub(crate) mod world;
 
@@ -134,6 +136,19 @@ macro_rules! conformance {
                 a_reference_that_is_checked_late_is_refused_in_its_chunk
                 a_table_or_column_that_went_missing_is_the_targets_fault
                 an_upsert_without_a_unique_key_is_refused_by_name
+            }
+            staging {
+                gathered_rows_are_shown_together_by_the_last_chunk
+                a_gathered_row_that_is_refused_becomes_a_reject
+                the_last_record_of_a_key_wins_among_gathered_rows
+                what_fails_leaves_nothing_gathered_and_starts_over
+                a_superseded_or_restarted_load_leaves_nothing_gathered
+                a_new_content_replaces_the_rows_of_its_keys_others
+            }
+            order {
+                newer_is_what_was_written_later
+                an_older_content_commits_nothing_after_a_newer_one_is_loading
+                a_content_that_comes_again_is_the_newest
             }
             targets {
                 a_table_is_seen_as_the_catalogue_has_it

@@ -1,5 +1,5 @@
 use arrivage_ledger::{Destination, LedgerError, TargetRefusal};
-use arrivage_model::{Checkpoint, ColumnType, Mode};
+use arrivage_model::{Checkpoint, ColumnType, Mode, Order};
 
 use super::world::{advance, column, last, reject, rows_from};
 use super::{Database, World};
@@ -127,6 +127,8 @@ async fn strict<D: Database>(world: &World<D>) -> Destination {
             column("price", ColumnType::BigInt),
             column("shop", ColumnType::BigInt),
         ],
+        order: Order::Any,
+        atomic: false,
         mode: Mode::Append,
     }
 }
@@ -180,6 +182,8 @@ pub(crate) async fn an_upsert_without_a_unique_key_is_refused_by_name<D: Databas
     let world = World::<D>::new().await;
     let append = world.destination().await;
     let upsert = Destination {
+        order: Order::Any,
+        atomic: false,
         mode: Mode::Upsert {
             key: vec!["number".to_owned()],
         },

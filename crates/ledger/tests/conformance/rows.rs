@@ -1,5 +1,5 @@
 use arrivage_ledger::{Destination, Registration};
-use arrivage_model::{Checkpoint, ColumnType, Mode, State};
+use arrivage_model::{Checkpoint, ColumnType, Mode, Order, State};
 
 use super::world::{advance, column, found, last, numbers_from, object, rows_from};
 use super::{Database, World};
@@ -61,6 +61,8 @@ pub(crate) async fn the_last_record_of_a_key_wins<D: Database>() {
             column("item", ColumnType::Text),
             column("price", ColumnType::Text),
         ],
+        order: Order::Any,
+        atomic: false,
         mode: Mode::Upsert {
             key: vec!["shop".to_owned(), "item".to_owned()],
         },
@@ -281,6 +283,8 @@ pub(crate) async fn names_and_values_are_never_sql<D: Database>() {
     let destination = Destination {
         table,
         columns: names.map(|name| column(name, ColumnType::Text)).into(),
+        order: Order::Any,
+        atomic: false,
         mode: Mode::Append,
     };
     world.register("a").await;

@@ -1,6 +1,6 @@
 use arrivage_ledger::{LedgerError, TargetRefusal};
 use arrivage_model::{
-    Checkpoint, Column, ColumnType, Compression, Format, JsonLines, Limits, Mode, Pipeline,
+    Checkpoint, Column, ColumnType, Compression, Format, JsonLines, Limits, Mode, Order, Pipeline,
     RejectBudget, Table, TableName,
 };
 
@@ -26,6 +26,8 @@ pub(crate) fn pipeline(
         patterns: Vec::new(),
         table: table.parse().expect("a table's name"),
         mode,
+        order: Order::Any,
+        atomic: false,
         create_table: true,
         max_attempts: 3,
         format: Format::JsonLines(JsonLines {}),

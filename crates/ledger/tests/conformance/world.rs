@@ -7,7 +7,7 @@ use arrivage_ledger::{
 };
 use arrivage_model::{
     Arrival, ArrivalId, Checkpoint, ColumnType, ETag, Failure, Lease, Location, Mode, Object,
-    Place, ReasonCode, Reject, RowColumn, Rows,
+    Order, Place, ReasonCode, Reject, RowColumn, Rows,
 };
 
 use super::Database;
@@ -108,6 +108,8 @@ impl<D: Database> World<D> {
                 .await
                 .expect("the table is loadable"),
             columns: vec![column("number", ColumnType::BigInt)],
+            order: Order::Any,
+            atomic: false,
             mode: Mode::Append,
         }
     }
@@ -263,7 +265,7 @@ pub(crate) fn advance(from: &Checkpoint, loaded: u64, rejected: u64) -> Advance 
             bytes_read: records * 5,
             state: Some(format!("after {records}")),
         },
-        loaded,
+        loaded: loaded.cast_signed(),
         rejected,
         reading: "as declared".to_owned(),
         last: false,

@@ -105,7 +105,7 @@ async fn the_server_itself_refuses_a_stale_advance() {
     let advance = |fence: i64, lease: String| {
         format!(
             "DO $$ BEGIN PERFORM arrivage.advance({id}, {fence}, '{lease}', 0, 0, 1, 1, 1, NULL,
-               1, 0, 'x', false);
+               1, 0, 'x', false, false);
              EXCEPTION WHEN SQLSTATE 'ZA001' THEN RAISE NOTICE 'refused'; INSERT INTO refused VALUES (1);
              END $$; SELECT count(*) FROM refused"
         )

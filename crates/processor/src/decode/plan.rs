@@ -79,6 +79,13 @@ impl Plan {
                 table.name
             ));
         }
+        if pipeline.mode == Mode::Replace && !table.has_arrival_id {
+            problems.push(format!(
+                "pipeline.{pipeline_name}.mode: table {0} has no column _arrival_id bigint, which \
+                 mode = \"replace\" needs to tell whose rows are whose; run ALTER TABLE {0} ADD _arrival_id bigint",
+                table.name
+            ));
+        }
         let max_record = pipeline.limits.max_record;
         let sources = 1 + pipeline.columns.len();
         if max_record == 0 || max_record.saturating_mul(sources) > MAX_CELLS {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use arrivage_model::{
     Captures, Checkpoint, Column, ColumnSource, Compression, Csv, Format, JsonLines, Limits, Mode,
-    Pattern, Pipeline, Ragged, RejectBudget, Table, TableColumn,
+    Order, Pattern, Pipeline, Ragged, RejectBudget, Table, TableColumn,
 };
 
 use super::{Chunk, ChunkTarget, DecodeError, Decoder, Plan, PlanError};
@@ -49,6 +49,8 @@ fn case(format: Format, columns: &str) -> Case {
         name: "p".to_owned(),
         patterns: vec![Pattern::new("s3://drop/{day}/*").expect("a sound pattern")],
         table: "t".parse().expect("a sound name"),
+        order: Order::Any,
+        atomic: false,
         mode: Mode::Append,
         create_table: false,
         max_attempts: 5,

@@ -41,7 +41,7 @@ kind = 'webhook'
 [[pipeline]]
 name = 'orders'
 match = []
-mode = 'replace'
+mode = 'replac'
 [[pipeline.column]]
 name = 'at'
 type = 'dat'
@@ -52,7 +52,7 @@ type = 'dat'
             "6: source[0].kind: unknown kind \"webhook\"; the kinds are sqs, folder, listing",
             "7: pipeline.orders.table: missing",
             "9: pipeline.orders.match: it is empty, so no object would match",
-            "10: pipeline.orders.mode: unknown mode \"replace\"; the modes are append, upsert",
+            "10: pipeline.orders.mode: unknown mode \"replac\"; the modes are append, upsert, replace",
             "13: pipeline.orders.column[0].type: unknown type \"dat\", did you mean \"date\"?",
             "14: pipelines: unknown key, did you mean \"pipeline\"?",
         ],
@@ -86,14 +86,22 @@ fn keys_are_those_that_are_declared() {
         "bucket = 'x'",
         &["3: s3.bucket: unknown key; the keys are endpoint, path_style, region"],
     );
-    let keys = "the keys are name, match, table, mode, key, create_table, max_attempts, format, column, rejects";
+    let keys = "the keys are name, match, table, mode, key, order, atomic, create_table, max_attempts, format, column, rejects";
     check_pipeline(
-        "atomic = true",
-        &[&format!("6: pipeline.p.atomic: unknown key; {keys}")],
+        "sticky = true",
+        &[&format!("6: pipeline.p.sticky: unknown key; {keys}")],
     );
     check_pipeline(
-        "order = 'newest'",
-        &[&format!("6: pipeline.p.order: unknown key; {keys}")],
+        "mode = 'replace'\natomic = false",
+        &["7: pipeline.p.atomic: mode = \"replace\" is always atomic; leave it out"],
+    );
+    check_pipeline(
+        "mode = 'replace'\nkey = ['id']",
+        &["7: pipeline.p.key: only mode = \"upsert\" has a key"],
+    );
+    check_pipeline(
+        "order = 'oldest'",
+        &["6: pipeline.p.order: unknown order \"oldest\"; the orders are any, newest"],
     );
     check_pipeline(
         "format.kind = 'json-lines'\nformat.delimiter = ';'",
