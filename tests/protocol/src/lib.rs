@@ -72,10 +72,11 @@
 //!
 //! In every state: each record at most once; a loaded arrival has all its
 //! records; the checkpoint says exactly which rows are there; only the claim that
-//! stands moves its arrival; what has all its records is not failed; a processor
-//! that knows where it is, is right. And that every waiting arrival can still be
-//! loaded, which stateright cannot ask as it is: see `liveness.rs` for what is
-//! asked instead, in every state too.
+//! stands moves its arrival; what has all its records is not failed; a start over
+//! that was ordered is done before the arrival is loaded; a processor that knows
+//! where it is, is right. And that every waiting arrival can still be loaded,
+//! which stateright cannot ask as it is: see `liveness.rs` for what is asked
+//! instead, in every state too.
 //!
 //! # When it is red
 //!

@@ -2,9 +2,9 @@
 //! reachable state: from there, a few who are known to be well bring it to
 //! `loaded` by steps of the model, whatever all the others have stopped in.
 //!
-//! stateright's `eventually` is of no use here: it takes a cycle (a lease that
-//! ends, and is renewed) for an end that was reached, and under "everybody may
-//! stop for ever" nothing eventually happens. A search backwards from all loaded
+//! stateright's `eventually` is of no use here: it looks at the ends of paths, and
+//! leases that end and are renewed go round in cycles; and where everybody may
+//! stop for ever, nothing eventually happens. A search backwards from all loaded
 //! ends would do; but it would also accept a way that only the stopped processor
 //! itself can go, as it might wake up. A schedule that names who helps says more,
 //! needs no graph of its own, and a state without it comes with its trace.
@@ -61,7 +61,7 @@ pub(crate) fn a_fresh_processor_suffices(protocol: &Protocol, world: &World) -> 
 /// A processor whose lease stands needs nobody, whatever its connections did.
 pub(crate) fn an_owner_suffices(protocol: &Protocol, world: &World) -> bool {
     (0..protocol.setup.processors)
-        .filter(|p| is_the_owner(protocol, world, *p))
+        .filter(|p| is_the_owner(world, *p))
         .all(|p| comes_to_loaded(protocol, world, p, Help { reaper: false }))
 }
 

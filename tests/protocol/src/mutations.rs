@@ -7,6 +7,9 @@ pub enum Mutation {
     NoFence,
     /// A processor's statements compare the fence, and not the lease id.
     NoLeaseId,
+    /// A processor's statements compare the lease id, and not the fence: a start
+    /// over raises the fence of the claim that it belongs to.
+    NoFenceInTheLease,
     /// The fence counts from the lease that stands: an arrival let go begins again.
     FenceOfTheLease,
     /// A chunk's transaction locks the arrival's row first, and then brings its rows.
@@ -36,9 +39,10 @@ pub enum Mutation {
 
 impl Mutation {
     /// Every one of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::NoFence,
         Self::NoLeaseId,
+        Self::NoFenceInTheLease,
         Self::FenceOfTheLease,
         Self::RowLockedFirst,
         Self::AdvanceDoesNotRaise,

@@ -20,6 +20,8 @@ pub const CHECKPOINT: &str = "the checkpoint says exactly which rows are there";
 pub const ONE_OWNER: &str = "only the claim that stands moves its arrival";
 /// A finishing owner is not overruled by one who thinks that it ended.
 pub const STAYS_LOADED: &str = "what has all its records is loaded, or ordered to start over";
+/// Rows that a replay was to take out are not taken for new ones.
+pub const STARTED_OVER_FIRST: &str = "a loaded arrival has no start over left to do";
 /// What a processor was told about its last chunk stays true.
 pub const NO_DOUBT: &str = "the checkpoint is never ahead of a processor that is not in doubt";
 /// Whatever the others stopped in for ever.
@@ -31,12 +33,13 @@ pub const CAN_BE_TAKEN_OVER: &str =
 pub const OWNER_GOES_ON: &str = "a processor whose lease stands can load it alone";
 
 /// All that must hold.
-pub const ALWAYS: [&str; 9] = [
+pub const ALWAYS: [&str; 10] = [
     AT_MOST_ONCE,
     COMPLETE,
     CHECKPOINT,
     ONE_OWNER,
     STAYS_LOADED,
+    STARTED_OVER_FIRST,
     NO_DOUBT,
     CAN_BE_LOADED,
     CAN_BE_TAKEN_OVER,
@@ -81,10 +84,14 @@ pub(crate) fn properties() -> Vec<Property<Protocol>> {
                 || arrival.state == State::Loaded
                 || arrival.restart
         }),
-        Property::always(NO_DOUBT, |protocol: &Protocol, world: &World| {
+        Property::always(STARTED_OVER_FIRST, |_, world: &World| {
+            let arrival = &world.database.now.arrival;
+            arrival.state != State::Loaded || !arrival.restart
+        }),
+        Property::always(NO_DOUBT, |_, world: &World| {
             let is_ahead = |p: usize| {
                 matches!(world.processors[p].phase, Phase::Loading { .. })
-                    && is_the_owner(protocol, world, p)
+                    && is_the_owner(world, p)
                     && world.database.now.arrival.checkpoint > world.processors[p].at
             };
             !(0..world.processors.len()).any(is_ahead)

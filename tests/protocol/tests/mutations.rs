@@ -2,8 +2,8 @@
 
 use arrivage_protocol::Mutation::{self, *};
 use arrivage_protocol::properties::{
-    AT_MOST_ONCE, CAN_BE_LOADED, CAN_BE_TAKEN_OVER, CHECKPOINT, COMPLETE, NO_DOUBT, ONE_OWNER,
-    OWNER_GOES_ON, STAYS_LOADED,
+    ALWAYS, AT_MOST_ONCE, CAN_BE_LOADED, CAN_BE_TAKEN_OVER, CHECKPOINT, COMPLETE, NO_DOUBT,
+    ONE_OWNER, OWNER_GOES_ON, STARTED_OVER_FIRST, STAYS_LOADED,
 };
 use arrivage_protocol::{Faults, Setup, counterexample};
 
@@ -39,6 +39,12 @@ const CASES: &[Case] = &[
         AT_MOST_ONCE,
     ),
     case(&[FenceOfTheLease, NoLeaseId], takeovers, ONE_OWNER),
+    // It would take rows that the start over had removed for rows of its own.
+    case(
+        &[NoFenceInTheLease],
+        a_forgotten_start_over,
+        STARTED_OVER_FIRST,
+    ),
     case(&[RescueWithoutGuard], takeovers, STAYS_LOADED),
     // Rows and checkpoint.
     case(&[AdvanceDoesNotRaise], takeovers, AT_MOST_ONCE),
@@ -101,6 +107,15 @@ fn a_replay() -> Setup {
     })
 }
 
+fn a_forgotten_start_over() -> Setup {
+    with(Faults {
+        claims: 2,
+        replays: 1,
+        failovers: 1,
+        ..Faults::default()
+    })
+}
+
 fn a_stall() -> Setup {
     with(Faults {
         claims: 2,
@@ -140,5 +155,15 @@ fn every_wall_is_taken_out_once() {
     for wall in Mutation::ALL {
         let is_there = CASES.iter().any(|case| case.without.contains(&wall));
         assert!(is_there, "{wall:?}");
+    }
+}
+
+#[test]
+fn every_property_can_fall() {
+    for property in ALWAYS {
+        assert!(
+            CASES.iter().any(|case| case.falls == property),
+            "{property}"
+        );
     }
 }

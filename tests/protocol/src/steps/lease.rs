@@ -1,8 +1,7 @@
 //! Claim, renewal, expiry, giving back, failing, rescue.
 
 use super::{
-    commit_now, drop_out, end_own_backends, held, mind_strangers, only_if, row_is_free, stands,
-    take,
+    commit_now, drop_out, end_own_backends, mind_strangers, only_if, row_is_free, stands, take,
 };
 use crate::Protocol;
 use crate::database::{Arrival, Durability, State};
@@ -159,11 +158,10 @@ pub(crate) fn rescue(protocol: &Protocol, world: &mut World) -> Option<()> {
 
 /// Whether the claim that this processor made is the one that stands. No wall of
 /// the protocol, so no mutation touches it.
-pub(crate) fn is_the_owner(protocol: &Protocol, world: &World, p: usize) -> bool {
+pub(crate) fn is_the_owner(world: &World, p: usize) -> bool {
     let Processor { phase, lease, .. } = world.processors[p];
     let arrival = &world.database.now.arrival;
     phase != Phase::Idle
         && arrival.state == State::Loading
-        && arrival.lease == lease.id
-        && held(protocol, arrival, lease)
+        && (arrival.fence, arrival.lease) == (lease.fence, lease.id)
 }

@@ -36,7 +36,9 @@ fn stands(protocol: &Protocol, arrival: &Arrival, lease: Lease) -> bool {
 }
 
 fn held(protocol: &Protocol, arrival: &Arrival, lease: Lease) -> bool {
-    let same_fence = arrival.fence == lease.fence || protocol.without(Mutation::NoFence);
+    let same_fence = arrival.fence == lease.fence
+        || protocol.without(Mutation::NoFence)
+        || protocol.without(Mutation::NoFenceInTheLease);
     let same_id = arrival.lease == lease.id
         || protocol.without(Mutation::NoFence)
         || protocol.without(Mutation::NoLeaseId);
