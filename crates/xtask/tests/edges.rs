@@ -35,6 +35,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ),
     ("arrivage-testkit", &["xtask"]),
     ("arrivage-tests", &["arrivage-testkit"]),
+    ("arrivage-protocol", &[]),
     ("xtask", &[]),
 ];
 
@@ -47,6 +48,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("clap", &["arrivage-cli"]),
     ("s3s", &["arrivage-testkit"]),
     ("sqlx", &["arrivage-ledger", "arrivage-tests"]),
+    ("stateright", &["arrivage-protocol"]),
 ];
 
 /// How the libraries' names begin, and the files and directories that may use them.

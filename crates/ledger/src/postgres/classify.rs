@@ -39,8 +39,11 @@ pub(super) fn statement(error: Error) -> LedgerError {
             message: answer.message().to_owned(),
         },
         // Connection, rollback, resources, lock timeout, operator, system;
-        // a standby refuses writes while it is one.
-        ("08" | "40" | "53" | "55" | "57" | "58", _) | (_, "25006") => LedgerError::Away(error),
+        // a standby refuses writes while it is one; a client that stopped for too long
+        // inside a transaction has lost it.
+        ("08" | "40" | "53" | "55" | "57" | "58", _) | (_, "25006" | "25P03") => {
+            LedgerError::Away(error)
+        }
         ("28" | "3D" | "42" | "0A", _) => LedgerError::Refused(error),
         // Classes that the standard leaves to users, PostgreSQL's own aside.
         (class, _) if is_users_own(class) => LedgerError::Row {

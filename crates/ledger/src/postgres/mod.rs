@@ -35,6 +35,11 @@ use crate::{
 /// How long a statement waits for a row that another holds before it gives up.
 const LOCK_TIMEOUT: &str = "5s";
 
+/// How long a transaction that no lease's name leads the reaper to may wait for its
+/// client. One that stops between a statement and COMMIT would hold its rows for as
+/// long as it stops.
+const IDLE_TIMEOUT: &str = "10s";
+
 /// How long a caller waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -93,11 +98,10 @@ async fn begin_with(
          SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; \
          SET LOCAL synchronous_commit = {synchronous_commit}"
     );
-    if let Some(lease) = lease {
-        sql.push_str(&format!(
-            "; SET LOCAL application_name = 'arrivage {lease}'"
-        ));
-    }
+    sql.push_str(&match lease {
+        Some(lease) => format!("; SET LOCAL application_name = 'arrivage {lease}'"),
+        None => format!("; SET LOCAL idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}'"),
+    });
     pool.begin_with(sql).await.map_err(classify::statement)
 }
 

@@ -1,5 +1,6 @@
 //! What only a server with many sessions can show.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use arrivage_ledger::{
 };
 use arrivage_model::{Checkpoint, TableName};
 use arrivage_testkit::eventually;
+use sqlx::{Connection, Executor};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
@@ -234,6 +236,46 @@ async fn the_reaper_ends_the_backend_of_an_expired_lease_and_no_other() {
     let late = held.commit(&advance).await;
     assert!(late.is_err(), "its backend is gone");
     working.commit(&advance).await.expect("the other's is not");
+}
+
+#[tokio::test]
+async fn a_client_that_stops_inside_a_renewal_does_not_keep_the_arrival() {
+    let world = World::<PostgresDatabase>::new().await;
+    let id = world.register("a").await;
+    let claim = world.claim("stopped").await;
+    world.expire(id).await;
+    let renewal_is = async |how: &str| {
+        let sql = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+             AND query LIKE '%ledger::renew%' AND pid <> pg_backend_pid() AND {how}"
+        );
+        (world.database.sql(&sql).await.trim() == "1").then_some(())
+    };
+    // Its statement waits for the row, so that it cannot come to its COMMIT.
+    let url = world.database.database.url();
+    let mut other = sqlx::PgConnection::connect(url).await.expect("connects");
+    let lock = "BEGIN; UPDATE arrivage.arrival SET size = size";
+    other.execute(lock).await.expect("locks");
+    let mut renewal = pin!(world.ledger.renew(&claim.lease, LEASE));
+    let waits = async || renewal_is("wait_event_type = 'Lock'").await;
+    tokio::select! {
+        early = renewal.as_mut() => panic!("the row is locked: {early:?}"),
+        () = eventually(Duration::from_secs(20), "the renewal to wait", waits) => {}
+    }
+    // From here on nobody polls it: it is done in the server, and stopped here.
+    other.execute("COMMIT").await.expect("releases the row");
+    let stopped = async || renewal_is("state = 'idle in transaction'").await;
+    eventually(Duration::from_secs(5), "the renewal to stop", stopped).await;
+    let now = world.try_claim("too early", Scope::Any).await;
+    assert!(now.is_none(), "the stopped one holds the row");
+    let next = async || {
+        world.ledger.reap().await.expect("looks");
+        world.try_claim("next", Scope::Any).await
+    };
+    let next = eventually(Duration::from_secs(30), "another to claim it", next).await;
+    assert_eq!(next.arrival.id, id);
+    let late = renewal.await.expect_err("its transaction is gone");
+    assert!(late.is_passing(), "{late:?}: no failure of anybody");
 }
 
 #[tokio::test]
