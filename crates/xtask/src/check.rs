@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use xtask::place::workspace;
+use xtask::place::cargo;
 
 use crate::runner::{Interrupted, Runner};
 use crate::servers::{Missing, Servers};
@@ -199,13 +199,6 @@ const CLIPPY: &[&str] = &[
     "warnings",
 ];
 const DENY: &[&str] = &["deny", "check", "bans", "licenses", "sources"];
-
-fn cargo(arguments: &[&str]) -> Command {
-    // Cargo names itself to what it runs.
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(arguments).current_dir(workspace());
-    command
-}
 
 fn has_subcommand(name: &str) -> bool {
     let mut command = cargo(&[name, "--version"]);

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -50,9 +51,11 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Before the database of `url`, `postgres://USER@HOST:PORT/NAME`; every question is judged.
+    /// Before the database of `url`, `postgres://USER@HOST:PORT/NAME`, which seems to be so far away
+    /// (answers come that much later); every question is judged.
     pub fn start(
         url: &str,
+        distance: Duration,
         judge: impl Fn(Question<'_>) -> Verdict + Send + Sync + 'static,
     ) -> Result<Self> {
         let (user, address) = url.split_once('@').context("no user")?;
@@ -71,7 +74,7 @@ impl Proxy {
                 let Ok(server) = TcpStream::connect(&server) else {
                     continue;
                 };
-                let _ = forward(client, server, &open, &judge);
+                let _ = forward(client, server, distance, &open, &judge);
             }
         });
         Ok(proxy)
@@ -153,6 +156,7 @@ struct Fate {
 fn forward<J>(
     client: TcpStream,
     server: TcpStream,
+    distance: Duration,
     open: &Arc<Open>,
     judge: &Arc<J>,
 ) -> std::io::Result<()>
@@ -179,7 +183,7 @@ where
     });
     let open = Arc::clone(open);
     thread::spawn(move || {
-        let _ = pass_answers(&answers, &fate);
+        let _ = pass_answers(&answers, distance, &fate);
         answers.end();
         open.lock().pairs.remove(&number);
     });
@@ -223,7 +227,7 @@ fn pass_questions(
     }
 }
 
-fn pass_answers(pair: &Pair, fate: &Fate) -> std::io::Result<()> {
+fn pass_answers(pair: &Pair, distance: Duration, fate: &Fate) -> std::io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let length = (&pair.server).read(&mut buffer)?;
@@ -231,6 +235,7 @@ fn pass_answers(pair: &Pair, fate: &Fate) -> std::io::Result<()> {
             return Ok(());
         }
         if !fate.is_silent.load(Ordering::SeqCst) {
+            thread::sleep(distance);
             (&pair.client).write_all(&buffer[..length])?;
         }
     }

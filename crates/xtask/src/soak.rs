@@ -11,7 +11,7 @@ mod plan;
 mod plant;
 mod stage;
 
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use xtask::chance::Chance;
-use xtask::place::workspace;
+use xtask::place::cargo;
 use xtask::postgres::Cluster;
 use xtask::process::tied;
 use xtask::proxy::Proxy;
@@ -36,7 +36,11 @@ use stage::Stage;
 const BACKLOG: u64 = 40;
 
 /// From one file to the next, and from one look at the bell to the next.
-const DELIVERY: Duration = Duration::from_millis(500);
+const DELIVERY: Duration = Duration::from_millis(250);
+
+/// How long an answer of the database is under way: a load then has a middle for faults to hit,
+/// which costs the machine nothing.
+const DISTANCE: Duration = Duration::from_millis(30);
 
 /// How long the rest may take, once nothing goes wrong any more.
 const REST: Duration = Duration::from_secs(900);
@@ -59,7 +63,7 @@ pub(crate) fn soak(arguments: &[&str]) -> Result<ExitCode> {
     let losses = Losses::default();
     let proxy = {
         let (losses, tally) = (losses.clone(), Arc::clone(&tally));
-        Proxy::start(&stage.database, move |question| {
+        Proxy::start(&stage.database, DISTANCE, move |question| {
             losses.judge(question, &tally)
         })?
     };
@@ -143,11 +147,8 @@ impl Order {
 
 /// The dev profile: its overflow checks and debug assertions are a part of the test.
 fn build() -> Result<()> {
-    let built = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))
-        .args(["build", "--quiet", "--package", "arrivage-cli"])
-        .args(["--package", "arrivage-auditor"])
-        .current_dir(workspace())
-        .status()?;
+    let mut build = cargo(&["build", "--quiet", "--package", "arrivage-cli"]);
+    let built = build.args(["--package", "arrivage-auditor"]).status()?;
     ensure!(built.success(), "the programs do not build");
     Ok(())
 }

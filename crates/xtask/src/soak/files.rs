@@ -75,7 +75,7 @@ pub(crate) fn write(
         0 => 0,
         1..9 => 1 + chance.below(60),
         9..17 => 200 + chance.below(2_000),
-        _ => 3_000 + chance.below(12_000),
+        _ => 3_000 + chance.below(9_000),
     };
     let text = match pipeline {
         Pipeline::Events => json_lines(content, records, chance),
