@@ -43,7 +43,7 @@ const DELIVERY: Duration = Duration::from_millis(250);
 const DISTANCE: Duration = Duration::from_millis(30);
 
 /// How long the rest may take, once nothing goes wrong any more.
-const REST: Duration = Duration::from_secs(900);
+const REST: Duration = Duration::from_secs(1200);
 
 /// When nothing has moved for this long, nothing will.
 const STILL: Duration = Duration::from_secs(60);
@@ -253,10 +253,16 @@ fn rest(
         );
         let progress =
             stage.count("SELECT coalesce(sum(checkpoint_records), 0) FROM arrivage.arrivals")?;
-        if seen.1 != (queued, finished, progress) {
+        // Under a lease something may still come of it; a process killed while it removed the rows
+        // of an overwritten object leaves one of ten minutes.
+        let leased = stage.count(
+            "SELECT count(*) FROM arrivage.arrivals WHERE state = 'loading' AND lease_until > now()",
+        )?;
+        if seen.1 != (queued, finished, progress) || leased > 0 {
             seen = (Instant::now(), (queued, finished, progress));
         }
         if seen.0.elapsed() > STILL || begin.elapsed() > REST {
+            println!("{}", stage.unfinished()?);
             return Ok(vec![format!("the backlog does not empty: {now}")]);
         }
         if said.elapsed() > Duration::from_secs(10) {

@@ -35,6 +35,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ),
     ("arrivage-testkit", &["xtask"]),
     ("arrivage-tests", &["arrivage-testkit"]),
+    // It judges the program, and so shares nothing with it.
+    ("arrivage-auditor", &[]),
     ("xtask", &[]),
 ];
 

@@ -22,6 +22,14 @@ const LEAVES: Duration = Duration::from_secs(30);
 /// How many may be stopped at the same time, so that somebody works.
 const MOST_STOPPED: usize = 2;
 
+/// A panic; and what shows that question and answer on a connection no longer belong together.
+const NEVER_SAID: [&str; 4] = [
+    "panicked at",
+    "there is already a transaction in progress",
+    "expected CopyInResponse",
+    "received more ReadyForQuery messages than expected",
+];
+
 const ROLES: [&str; 6] = ["process", "process", "process", "run", "watch", "watch"];
 
 /// One process for each role.
@@ -231,9 +239,9 @@ impl Crew {
     fn keep_log(&mut self, place: usize) -> Result<()> {
         let member = &self.members[place];
         let said = member.process.output();
-        if said.contains("panicked at") {
+        for words in NEVER_SAID.iter().filter(|words| said.contains(**words)) {
             let name = member.name();
-            self.problems.push(format!("{name} panicked"));
+            self.problems.push(format!("{name} said {words:?}"));
         }
         let log = format!("{:05}-{}.log", member.number, member.role);
         Ok(fs::write(self.folder.join("logs").join(log), said)?)

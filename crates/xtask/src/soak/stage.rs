@@ -161,6 +161,18 @@ settle = "500ms"
         self.folder.join("manifest.tsv")
     }
 
+    /// The arrivals that are not finished, and what the database does meanwhile.
+    pub(crate) fn unfinished(&self) -> Result<String> {
+        let arrivals =
+            "SELECT *, now() FROM arrivage.arrivals WHERE state IN ('waiting', 'loading')";
+        let sessions = "SELECT pid, client_port, application_name, state, wait_event_type, wait_event, \
+             xact_start, state_change, query FROM pg_stat_activity \
+             WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        let arrivals = sql(&self.database, arrivals)?;
+        let sessions = sql(&self.database, sessions)?;
+        Ok(format!("{arrivals}\n{sessions}"))
+    }
+
     /// The one number that a query finds.
     pub(crate) fn count(&self, query: &str) -> Result<u64> {
         Ok(sql(&self.database, query)?.trim().parse()?)
