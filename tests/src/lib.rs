@@ -8,7 +8,6 @@
 //! The program is the one beside the test's own executable. `cargo nextest run --workspace` builds
 //! it; where only these tests are run, `cargo build -p arrivage-cli` comes first.
 
-mod chance;
 mod delivery;
 mod destination;
 mod gate;
@@ -16,7 +15,7 @@ mod http;
 mod program;
 mod scene;
 
-pub use chance::Chance;
+pub use arrivage_testkit::Chance;
 pub use delivery::Delivery;
 pub use destination::Destination;
 pub use gate::Gate;

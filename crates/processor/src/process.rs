@@ -146,7 +146,10 @@ impl Processor {
             };
             let outcome = match result {
                 Ok(()) => Outcome::Loaded,
-                Err(error) => self.settle(&held, &claim, &error, signals).await,
+                Err(error) => {
+                    let loading = entry.loading();
+                    self.settle(&held, &claim, &error, loading, signals).await
+                }
             };
             report(&claim, &outcome, entry.loading(), started.elapsed());
             outcome
@@ -266,6 +269,7 @@ impl Processor {
         held: &Held,
         claim: &Claim,
         error: &LoadError,
+        loading: &Loading,
         signals: &Signals,
     ) -> Outcome {
         let fate = fate(error);
@@ -305,7 +309,7 @@ impl Processor {
                     failed.map(|()| Outcome::Failed(why.message.clone()))
                 }
                 Fate::Supersede => self
-                    .supersede(held, &why)
+                    .supersede(held, loading.records(), &why)
                     .await
                     .map(|()| Outcome::Superseded(why.message.clone())),
                 Fate::Pause => self.pause(held, claim, &why).await,
@@ -336,11 +340,15 @@ impl Processor {
     async fn supersede(
         &self,
         held: &Held,
+        records: u64,
         why: &arrivage_model::Failure,
     ) -> Result<(), LedgerError> {
-        self.ledger
-            .renew(&held.lease, REMOVAL.max(self.settings.lease))
-            .await?;
+        // Should this process die now, the arrival waits for so long: only where there
+        // is something to remove.
+        if records > 0 {
+            let length = REMOVAL.max(self.settings.lease);
+            self.ledger.renew(&held.lease, length).await?;
+        }
         self.ledger
             .supersede(&held.lease, held.table.as_ref(), why)
             .await

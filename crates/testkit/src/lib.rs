@@ -13,6 +13,7 @@ pub use eventually::eventually;
 pub use ministack::{Ministack, Place};
 pub use postgres::{Cluster, Database, Postgres};
 pub use s3_server::{Content, Fault, Request, S3Server, Stored};
+pub use xtask::chance::Chance;
 pub use xtask::place::unique_name;
 pub use xtask::process::tied;
 

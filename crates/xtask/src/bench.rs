@@ -7,11 +7,11 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use xtask::place::{target, unique_name, workspace};
+use xtask::place::{cargo, target, unique_name};
 use xtask::postgres::{Cluster, sql};
 use xtask::process::tied;
 
@@ -86,10 +86,7 @@ pub(crate) fn bench() -> Result<()> {
 }
 
 fn build() -> Result<()> {
-    let built = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))
-        .args(["build", "--release", "--package", "arrivage-cli"])
-        .current_dir(workspace())
-        .status()?;
+    let built = cargo(&["build", "--release", "--package", "arrivage-cli"]).status()?;
     ensure!(built.success(), "the program does not build");
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use xtask::place::workspace;
+use xtask::place::cargo;
 
 use crate::runner::{Interrupted, Runner};
 use crate::servers::{Missing, Servers};
@@ -66,6 +66,12 @@ impl Check {
         self.step("lints", |check| check.succeed(&mut cargo(CLIPPY)))?;
         self.step("tests", |check| check.run_tests(&servers))?;
         self.step("doc tests", |check| check.run_doc_tests(&servers))?;
+        if servers.missing().is_empty() {
+            self.step("soak", |check| check.soak(&servers))?;
+        } else {
+            self.not_run
+                .push("the soak, which needs all servers".to_owned());
+        }
         if has_subcommand("deny") {
             self.step("licences, bans, sources", |check| {
                 check.succeed(&mut cargo(DENY))
@@ -94,6 +100,14 @@ impl Check {
     fn run_doc_tests(&mut self, servers: &Servers) -> Result<()> {
         let command = cargo(&["test", "--workspace", "--doc", "--no-fail-fast"]);
         self.count_tests(command, servers, Tally::of_cargo_test)
+    }
+
+    /// The same at every run; for other chances, `cargo xtask soak --seed S`.
+    fn soak(&self, servers: &Servers) -> Result<()> {
+        let mut command = cargo(SOAK);
+        let environment = servers.environment().iter();
+        command.envs(environment.map(|(name, value)| (name, value)));
+        self.succeed(&mut command)
     }
 
     fn count_tests(
@@ -198,14 +212,19 @@ const CLIPPY: &[&str] = &[
     "-D",
     "warnings",
 ];
+const SOAK: &[&str] = &[
+    "run",
+    "--quiet",
+    "--package",
+    "xtask",
+    "--",
+    "soak",
+    "--minutes",
+    "2",
+    "--seed",
+    "1",
+];
 const DENY: &[&str] = &["deny", "check", "bans", "licenses", "sources"];
-
-fn cargo(arguments: &[&str]) -> Command {
-    // Cargo names itself to what it runs.
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(arguments).current_dir(workspace());
-    command
-}
 
 fn has_subcommand(name: &str) -> bool {
     let mut command = cargo(&[name, "--version"]);

@@ -1,5 +1,6 @@
 //! `cargo xtask check` runs every check on a fresh machine; `cargo xtask servers` starts the servers
-//! of the tests, to try things by hand; `cargo xtask bench` measures speed and memory.
+//! of the tests, to try things by hand; `cargo xtask bench` measures speed and memory; `cargo xtask
+//! soak` looks for lost and doubled records under faults.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -11,6 +12,7 @@ mod check;
 mod install;
 mod runner;
 mod servers;
+mod soak;
 mod tally;
 
 use std::env;
@@ -21,7 +23,9 @@ Usage: cargo xtask COMMAND
 
   check     everything: servers, format, lints, tests, doc tests, licences
   servers   starts the servers of the tests and stays until Ctrl-C
-  bench     loads beside psql's \\copy: ratios of time, and peak memory";
+  bench     loads beside psql's \\copy: ratios of time, and peak memory
+  soak      [--minutes N] [--seed S] [--plant lost|doubled|unfenced]
+            the program under every fault at once, and then an audit";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -30,6 +34,7 @@ fn main() -> ExitCode {
         ["check"] => check::check(),
         ["servers"] => servers::stay(),
         ["bench"] => bench::bench().map(|()| ExitCode::SUCCESS),
+        ["soak", ref order @ ..] => soak::soak(order),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

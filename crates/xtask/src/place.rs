@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
@@ -27,6 +28,20 @@ pub fn target() -> PathBuf {
         Some(target) => workspace().join(target),
         None => workspace().join("target"),
     }
+}
+
+/// Cargo, as a person would run it from the root. What the cargo that runs us tells about *this*
+/// package stays out: build scripts would take it for a change, and minutes of building begin anew.
+pub fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let is_ours =
+        |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for name in names.filter(|name| is_ours(name)) {
+        command.env_remove(name);
+    }
+    command.args(arguments).current_dir(workspace());
+    command
 }
 
 /// The program of this name in `PATH`.

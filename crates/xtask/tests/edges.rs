@@ -36,6 +36,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("arrivage-testkit", &["xtask"]),
     ("arrivage-tests", &["arrivage-testkit"]),
     ("arrivage-protocol", &[]),
+    // It judges the program, and so shares nothing with it.
+    ("arrivage-auditor", &[]),
     ("xtask", &[]),
 ];
 

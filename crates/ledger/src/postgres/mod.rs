@@ -7,6 +7,7 @@ mod chunk;
 mod claiming;
 mod classify;
 mod history;
+mod in_step;
 mod intake;
 mod kept;
 mod leasing;
@@ -62,18 +63,20 @@ impl PostgresLedger {
                 .extra_float_digits(None)
                 .statement_cache_capacity(0);
         }
-        let pool = |size: u32| {
-            PgPoolOptions::new()
-                .max_connections(size)
-                .acquire_timeout(ACQUIRE_TIMEOUT)
-                .idle_timeout(Duration::from_secs(60))
-                .connect_lazy_with(connection.clone())
-        };
         Ok(Self {
-            pool: pool(options.connections.max(2)),
-            keeper: pool(1),
+            pool: pool(connection.clone(), options.connections.max(2)),
+            keeper: pool(connection, 1),
         })
     }
+}
+
+fn pool(connection: PgConnectOptions, size: u32) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(size)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .idle_timeout(Duration::from_secs(60))
+        .after_release(|connection, _| Box::pin(in_step::is_in_step(connection)))
+        .connect_lazy_with(connection)
 }
 
 /// Begins a transaction in which every commit is durable before it is answered.
