@@ -97,7 +97,7 @@ async fn begin_with(
             "; SET LOCAL application_name = 'arrivage {lease}'"
         ));
     }
-    pool.begin_with(sql).await.map_err(classify::statement)
+    pool.begin_with(sql).await.map_err(classify::beginning)
 }
 
 async fn commit(tx: PgTransaction) -> Result<()> {
