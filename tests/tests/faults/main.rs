@@ -3,5 +3,7 @@
 
 mod constraints;
 mod drift;
+mod pooler;
+mod pooling;
 mod refusals;
 mod servers;

@@ -36,6 +36,10 @@ pub(super) fn statement(error: Error) -> LedgerError {
             sqlstate,
             message: answer.message().to_owned(),
         },
+        // Of a pooler in transaction mode that is not in the configuration.
+        (_, "08P01") if answer.message().contains("unsupported startup parameter") => {
+            LedgerError::Refused(error)
+        }
         // Connection, rollback, resources, lock timeout, operator, system;
         // a standby refuses writes while it is one; a timeout of the server's own for
         // transactions, idle or not.
