@@ -3,7 +3,9 @@
 
 mod constraints;
 mod drift;
+mod objects;
 mod pooler;
 mod pooling;
 mod refusals;
 mod servers;
+mod slow;

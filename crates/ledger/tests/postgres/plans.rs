@@ -30,7 +30,9 @@ async fn claims_never_walk_the_loaded_arrivals_though_an_old_transaction_holds_u
         .execute(&mut old)
         .await
         .expect("begins");
-    let batch: Vec<_> = (0..CLAIMS).map(|nth| found(&format!("new-{nth:03}"))).collect();
+    let batch: Vec<_> = (0..CLAIMS)
+        .map(|nth| found(&format!("new-{nth:03}")))
+        .collect();
     world.ledger.register(&batch).await.expect("registers");
     let read = "SELECT seq_tup_read FROM pg_stat_user_tables
                 WHERE schemaname = 'arrivage' AND relname = 'arrival'";

@@ -11,10 +11,7 @@ async fn announce(bench: &Bench, queue_url: &str) -> Result<usize> {
         let key = format!("{:02}.csv", (nth * 37) % OBJECTS);
         for _ in 0..1 + usize::from(nth % 3 == 0) {
             let message = bench.client.send_message().queue_url(queue_url);
-            message
-                .message_body(event(&key, "aaaa"))
-                .send()
-                .await?;
+            message.message_body(event(&key, "aaaa")).send().await?;
             sent += 1;
         }
     }
@@ -56,7 +53,9 @@ async fn two_watchers_on_one_queue_and_one_on_another_register_each_object_once(
 async fn a_receipt_that_expired_costs_no_message_and_no_arrival() -> Result<()> {
     let bench = bench().await?;
     bench.purge().await?;
-    bench.set(QueueAttributeName::VisibilityTimeout, "1").await?;
+    bench
+        .set(QueueAttributeName::VisibilityTimeout, "1")
+        .await?;
     bench.send(&event("a.csv", "aaaa")).await?;
     let mut receiver = bench.receiver(&bench.place.queue_url);
     let queue = Queue::new(&receiver.source, Some(access_key())).await?;
@@ -68,14 +67,19 @@ async fn a_receipt_that_expired_costs_no_message_and_no_arrival() -> Result<()> 
     })
     .await;
     assert_eq!(again.message_id, received[0].message_id);
-    let refused = queue.delete(&["no receipt of any message".to_owned()]).await?;
+    let refused = queue
+        .delete(&["no receipt of any message".to_owned()])
+        .await?;
     assert_eq!(refused.len(), 1, "{refused:?}");
     // One message, recorded by both: the later receipt takes it off the queue.
     let recorded = receiver.record(&[again]).await?;
     assert_eq!(queue.delete(&recorded).await?, Vec::<String>::new());
     bench.until_empty().await;
     let arrivals = bench.books.arrivals().await;
-    assert_eq!((arrivals.len(), arrivals[0].duplicate_notifications), (1, 1));
+    assert_eq!(
+        (arrivals.len(), arrivals[0].duplicate_notifications),
+        (1, 1)
+    );
     assert_eq!(arrivals[0].state.to_string(), "waiting");
     Ok(())
 }
