@@ -78,6 +78,17 @@ impl Scene {
             .configure(&self.destination.url(), &configuration)
     }
 
+    /// The same, and the program reaches the database by this URL from now on.
+    pub fn configure_with(
+        &self,
+        database_url: &str,
+        processor: &str,
+        pipeline: &str,
+    ) -> Result<()> {
+        let configuration = configuration(&self.destination, &self.server, processor, pipeline);
+        self.arrivage.configure(database_url, &configuration)
+    }
+
     /// Puts an object that is sent as fast as it is taken.
     pub fn put(&self, key: &str, bytes: &[u8]) {
         self.server.put("drop", key, bytes.to_vec());

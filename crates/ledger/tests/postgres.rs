@@ -2,6 +2,8 @@
 
 #[macro_use]
 mod conformance;
+#[path = "postgres/plans.rs"]
+mod plans;
 #[path = "postgres/server.rs"]
 mod server;
 

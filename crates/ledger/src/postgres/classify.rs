@@ -32,16 +32,20 @@ pub(super) fn statement(error: Error) -> LedgerError {
         // The ledger's own tables are not there.
         (_, "3F000") => missing(),
         (_, "42P01") if answer.message().contains("arrivage.") => missing(),
-        // A user's trigger that raises means the row, as a constraint does; so does
-        // a value too large for an index.
-        ("22" | "23" | "54", _) | (_, "P0001") => LedgerError::Row {
+        // A user's trigger that raises, or finds none or too many of something, means
+        // the row, as a constraint does; so does a value too large for an index.
+        ("21" | "22" | "23" | "54" | "P0", _) => LedgerError::Row {
             sqlstate,
             message: answer.message().to_owned(),
         },
+        // Of a pooler in transaction mode that is not in the configuration.
+        (_, "08P01") if answer.message().contains("unsupported startup parameter") => {
+            LedgerError::Refused(error)
+        }
         // Connection, rollback, resources, lock timeout, operator, system;
-        // a standby refuses writes while it is one; a client that stopped for too long
-        // inside a transaction has lost it.
-        ("08" | "40" | "53" | "55" | "57" | "58", _) | (_, "25006" | "25P03") => {
+        // a standby refuses writes while it is one; a timeout of the server's, or of
+        // ours, for transactions, idle or not.
+        ("08" | "40" | "53" | "55" | "57" | "58", _) | (_, "25006" | "25P03" | "25P04") => {
             LedgerError::Away(error)
         }
         ("28" | "3D" | "42" | "0A", _) => LedgerError::Refused(error),
@@ -61,6 +65,20 @@ fn is_users_own(class: &str) -> bool {
 
 fn missing() -> LedgerError {
     LedgerError::Version("the ledger is not there; run `arrivage migrate`".to_owned())
+}
+
+/// An error of BEGIN. A standby says that it does not support READ WRITE, until it
+/// is promoted.
+pub(super) fn beginning(error: Error) -> LedgerError {
+    match statement(error) {
+        LedgerError::Refused(error) if is_unsupported(&error) => LedgerError::Away(error),
+        other => other,
+    }
+}
+
+fn is_unsupported(error: &Error) -> bool {
+    let answer = error.as_database_error();
+    answer.and_then(|answer| answer.code()).as_deref() == Some("0A000")
 }
 
 /// An error of COMMIT: without an answer nobody knows what became of it.

@@ -105,7 +105,7 @@ async fn begin_with(
         Some(lease) => format!("; SET LOCAL application_name = 'arrivage {lease}'"),
         None => format!("; SET LOCAL idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}'"),
     });
-    pool.begin_with(sql).await.map_err(classify::statement)
+    pool.begin_with(sql).await.map_err(classify::beginning)
 }
 
 async fn commit(tx: PgTransaction) -> Result<()> {

@@ -35,7 +35,8 @@ pub(super) fn drifted(table: &TableName, error: sqlx::Error) -> LedgerError {
     let table = table.clone();
     match sqlstate.as_str() {
         "42P01" => TargetRefusal::Missing(table).into(),
-        "42P10" => TargetRefusal::Columns { table, message }.into(),
+        // A right that was taken away; what is missing is said better by its own words.
+        "42501" => classify::statement(error),
         _ if sqlstate.starts_with("42") || sqlstate.starts_with("0A") => {
             TargetRefusal::Columns { table, message }.into()
         }

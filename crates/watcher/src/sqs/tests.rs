@@ -1,3 +1,5 @@
+mod sharing;
+
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};

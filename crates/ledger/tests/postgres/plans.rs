@@ -1,0 +1,66 @@
+//! What a claim costs does not depend on what lies in the ledger.
+
+use std::time::Duration;
+
+use arrivage_testkit::eventually;
+use sqlx::{Connection, PgConnection};
+
+use super::PostgresDatabase;
+use super::conformance::world::found;
+use super::conformance::{Database, World};
+
+const CLAIMS: usize = 200;
+
+#[tokio::test]
+async fn claims_never_walk_the_loaded_arrivals_though_an_old_transaction_holds_up_the_vacuum() {
+    let world = World::<PostgresDatabase>::new().await;
+    let url = world.database.database.url();
+    world
+        .database
+        .sql(
+            "INSERT INTO arrivage.arrival
+               (pipeline, store, bucket, key, etag, state, finished_at)
+             SELECT 'orders', 's3', 'drop', 'old-' || n, 'e', 'loaded', now()
+             FROM generate_series(1, 50000) n; ANALYZE arrivage.arrival",
+        )
+        .await;
+    // It sees no row version that dies from here on as dead.
+    let mut old = PgConnection::connect(url).await.expect("connects");
+    sqlx::raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM arrivage.arrival")
+        .execute(&mut old)
+        .await
+        .expect("begins");
+    let batch: Vec<_> = (0..CLAIMS)
+        .map(|nth| found(&format!("new-{nth:03}")))
+        .collect();
+    world.ledger.register(&batch).await.expect("registers");
+    let read = "SELECT seq_tup_read FROM pg_stat_user_tables
+                WHERE schemaname = 'arrivage' AND relname = 'arrival'";
+    let done = "SELECT n_tup_upd FROM pg_stat_user_tables
+                WHERE schemaname = 'arrivage' AND relname = 'arrival'";
+    let number = async |sql: &str| {
+        let found = world.database.sql(sql).await;
+        found.trim().parse::<usize>().expect("a number")
+    };
+    let before = number(read).await;
+
+    for nth in 0..CLAIMS {
+        let claim = world.claim("processor").await;
+        assert_eq!(claim.arrival.key, format!("new-{nth:03}"), "the oldest");
+        let delay = Duration::from_secs(3600);
+        world
+            .ledger
+            .give_back(&claim.lease, delay, None)
+            .await
+            .expect("gives it back");
+    }
+    // A backend reports its counts when it ends, if not before.
+    world.ledger.close().await;
+    eventually(Duration::from_secs(20), "the counts", async || {
+        (number(done).await >= 2 * CLAIMS).then_some(())
+    })
+    .await;
+    let walked = number(read).await - before;
+    assert!(walked < CLAIMS, "{walked} rows were read one after another");
+    old.close().await.expect("ends");
+}
