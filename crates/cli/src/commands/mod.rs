@@ -1,9 +1,11 @@
 mod check;
 mod history;
 mod load;
+mod pause;
 mod process;
 mod replay;
 mod serve;
+mod unload;
 
 use indicatif::MultiProgress;
 
@@ -44,6 +46,10 @@ async fn dispatch(arguments: Arguments, bars: &MultiProgress) -> Result<u8, Fail
         Command::Show(options) => history::show(&wiring, &options).await,
         Command::Rejects(options) => history::rejects(&wiring, &options).await,
         Command::Replay(options) => replay::replay(&wiring, &options).await,
+        Command::Unload(options) => unload::unload(&wiring, &options).await,
+        Command::Dismiss(options) => unload::dismiss(&wiring, &options).await,
+        Command::Pause(options) => pause::pause(&wiring, &options).await,
+        Command::Resume(options) => pause::resume(&wiring, &options).await,
         Command::Check(_) => Ok(exit::DONE),
     };
     done.map_err(|failure| failure.naming(&database))

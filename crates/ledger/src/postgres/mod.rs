@@ -14,6 +14,7 @@ mod migrating;
 mod pipelines;
 mod statements;
 mod target;
+mod unloading;
 
 use std::time::Duration;
 
@@ -24,11 +25,11 @@ use async_trait::async_trait;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgPool, Postgres, Transaction};
 
-use self::statements::{query, query_as, query_scalar};
+use self::statements::{query, query_scalar};
 use crate::{
-    Backlog, ChunkTransaction, Claim, ConnectOptions, Declared, Destination, Filter, Ignored,
-    Ledger, LedgerError, Pooler, Registered, Registration, RejectedRecord, Replay, Replayed,
-    Result, Scope, Standing, Unreadable,
+    Backlog, ChunkTransaction, Claim, ConnectOptions, Declared, Destination, Dismissed, Filter,
+    Ignored, Ledger, LedgerError, Paused, Pooler, Registered, Registration, RejectedRecord, Replay,
+    Replayed, Result, Scope, Standing, Unloaded, Unreadable,
 };
 
 /// How long a statement waits for a row that another holds before it gives up.
@@ -211,14 +212,14 @@ impl Ledger for PostgresLedger {
     }
 
     async fn pause(&self, pipeline: &str, reason: &str) -> Result<()> {
-        pipelines::set_paused(&self.pool, pipeline, Some(reason)).await
+        pipelines::pause(&self.pool, pipeline, reason).await
     }
 
     async fn resume(&self, pipeline: &str) -> Result<()> {
-        pipelines::set_paused(&self.pool, pipeline, None).await
+        pipelines::resume(&self.pool, pipeline).await
     }
 
-    async fn paused(&self, pipelines: &[String]) -> Result<Vec<(String, String)>> {
+    async fn paused(&self, pipelines: &[String]) -> Result<Vec<Paused>> {
         pipelines::paused(&self.pool, pipelines).await
     }
 
@@ -245,6 +246,22 @@ impl Ledger for PostgresLedger {
 
     async fn replay(&self, ids: &[ArrivalId], how: Replay) -> Result<Vec<Replayed>> {
         history::replay(&self.pool, ids, how).await
+    }
+
+    async fn unload(&self, id: ArrivalId, table: &Table) -> Result<Unloaded> {
+        unloading::unload(&self.pool, id, table).await
+    }
+
+    async fn dismiss(&self, ids: &[ArrivalId]) -> Result<Vec<Dismissed>> {
+        unloading::dismiss(&self.pool, ids).await
+    }
+
+    async fn pause_by_person(&self, pipeline: &str, reason: &str) -> Result<Vec<ArrivalId>> {
+        pipelines::pause_by_person(&self.pool, pipeline, reason).await
+    }
+
+    async fn resume_by_person(&self, pipeline: &str) -> Result<Option<Paused>> {
+        pipelines::resume_by_person(&self.pool, pipeline).await
     }
 
     async fn backlog(&self) -> Result<Vec<Backlog>> {
