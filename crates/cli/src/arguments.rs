@@ -53,6 +53,8 @@ pub(crate) enum Command {
     Rejects(Rejects),
     /// Queue arrivals again
     Replay(Replay),
+    /// Hold a bucket or folder against the ledger, and register what it lacks
+    Reconcile(Reconcile),
     /// Take the rows and rejects of arrivals out again
     Unload(Orders),
     /// Take failed arrivals out of the alerts
@@ -181,6 +183,22 @@ pub(crate) struct Replay {
     /// Only say what would be queued
     #[arg(long)]
     pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) json: Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Reconcile {
+    /// s3://bucket/prefix, the name of a folder source, or a path [default: all that
+    /// listing and folder sources name]
+    #[arg(value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// Only say what is missing, changed or vanished
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Register as loaded: another tool has loaded it
+    #[arg(long)]
+    pub(crate) adopt: bool,
     #[command(flatten)]
     pub(crate) json: Json,
 }

@@ -20,7 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrivage_model::{
-    Arrival, ArrivalId, Checkpoint, Failure, Lease, Pipeline, Reject, Rows, State, Table, TableName,
+    Arrival, ArrivalId, Checkpoint, Failure, Lease, Location, Pipeline, Reject, Rows, State, Table,
+    TableName,
 };
 use async_trait::async_trait;
 
@@ -77,6 +78,21 @@ pub trait Ledger: Send + Sync + 'static {
     /// Queues a loaded arrival again from its start, because its content stands
     /// at its key once more (A, B, A). Nothing happens unless it is loaded.
     async fn load_anew(&self, id: ArrivalId) -> Result<()>;
+
+    /// Records as loaded, with no record and the code `adopted`, what another tool
+    /// has loaded before; one answer for each, in order. What the ledger has stays
+    /// as it is.
+    async fn adopt(&self, found: &[Registration]) -> Result<Vec<Registered>>;
+
+    /// The arrivals of a place (a bucket, and as its key a prefix) in the order of
+    /// key, ETag and pipeline, byte by byte: those after this one, at most `limit`;
+    /// fewer when these are the last.
+    async fn contents(
+        &self,
+        place: &Location,
+        after: Option<&Content>,
+        limit: usize,
+    ) -> Result<Vec<Content>>;
 
     /// Keeps notifications that nobody could read.
     async fn keep_unreadable(&self, notifications: &[Unreadable]) -> Result<()>;

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use arrivage_model::{State, Table};
+use arrivage_model::{ErrorCode, State, Table};
 
 /// A pipeline of which nothing is claimed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +80,9 @@ pub(crate) fn hindrance(
         State::Waiting | State::Loading => return Some(Unloaded::Refused(state)),
         // Its rows went when it was superseded.
         State::Superseded if rows == 0 => return Some(Unloaded::Refused(state)),
-        State::Loaded if error_code == Some("adopted") => return Some(Unloaded::Adopted),
+        State::Loaded if error_code == Some(ErrorCode::Adopted.as_str()) => {
+            return Some(Unloaded::Adopted);
+        }
         State::Loaded | State::Failed | State::Dismissed | State::Superseded => {}
     }
     (rows > 0 && !table.has_arrival_id).then_some(Unloaded::Untold { rows })

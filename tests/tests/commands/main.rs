@@ -11,6 +11,7 @@ mod maintenance;
 mod migrating;
 mod pausing;
 mod processing;
+mod reconciling;
 mod replaying;
 mod rows;
 mod unloading;

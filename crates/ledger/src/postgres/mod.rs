@@ -12,6 +12,7 @@ mod kept;
 mod leasing;
 mod migrating;
 mod pipelines;
+mod reconciling;
 mod statements;
 mod target;
 mod unloading;
@@ -19,7 +20,7 @@ mod unloading;
 use std::time::Duration;
 
 use arrivage_model::{
-    Arrival, ArrivalId, Failure, Lease, LeaseId, Pipeline, State, Table, TableName,
+    Arrival, ArrivalId, Failure, Lease, LeaseId, Location, Pipeline, State, Table, TableName,
 };
 use async_trait::async_trait;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -27,9 +28,9 @@ use sqlx::{PgPool, Postgres, Transaction};
 
 use self::statements::{query, query_scalar};
 use crate::{
-    Backlog, ChunkTransaction, Claim, ConnectOptions, Declared, Destination, Dismissed, Filter,
-    Ignored, Ledger, LedgerError, Paused, Pooler, Registered, Registration, RejectedRecord, Replay,
-    Replayed, Result, Scope, Standing, Unloaded, Unreadable,
+    Backlog, ChunkTransaction, Claim, ConnectOptions, Content, Declared, Destination, Dismissed,
+    Filter, Ignored, Ledger, LedgerError, Paused, Pooler, Registered, Registration, RejectedRecord,
+    Replay, Replayed, Result, Scope, Standing, Unloaded, Unreadable,
 };
 
 /// How long a statement waits for a row that another holds before it gives up.
@@ -137,6 +138,19 @@ impl Ledger for PostgresLedger {
 
     async fn load_anew(&self, id: ArrivalId) -> Result<()> {
         intake::load_anew(&self.pool, id).await
+    }
+
+    async fn adopt(&self, found: &[Registration]) -> Result<Vec<Registered>> {
+        reconciling::adopt(&self.pool, found).await
+    }
+
+    async fn contents(
+        &self,
+        place: &Location,
+        after: Option<&Content>,
+        limit: usize,
+    ) -> Result<Vec<Content>> {
+        reconciling::contents(&self.pool, place, after, limit).await
     }
 
     async fn keep_unreadable(&self, notifications: &[Unreadable]) -> Result<()> {

@@ -17,19 +17,22 @@ mod kept;
 mod leasing;
 mod migrating;
 mod pipelines;
+mod reconciling;
 mod replaying;
 mod target;
 mod unloading;
 
 use std::time::Duration;
 
-use arrivage_model::{Arrival, ArrivalId, Failure, Lease, Pipeline, State, Table, TableName};
+use arrivage_model::{
+    Arrival, ArrivalId, Failure, Lease, Location, Pipeline, State, Table, TableName,
+};
 use async_trait::async_trait;
 
 use crate::{
-    Backlog, ChunkTransaction, Claim, Declared, Destination, Dismissed, Filter, Ignored, Ledger,
-    Paused, Registered, Registration, RejectedRecord, Replay, Replayed, Result, Scope, Standing,
-    Unloaded, Unreadable,
+    Backlog, ChunkTransaction, Claim, Content, Declared, Destination, Dismissed, Filter, Ignored,
+    Ledger, Paused, Registered, Registration, RejectedRecord, Replay, Replayed, Result, Scope,
+    Standing, Unloaded, Unreadable,
 };
 use database::Database;
 
@@ -83,6 +86,19 @@ impl Ledger for SqliteLedger {
 
     async fn load_anew(&self, id: ArrivalId) -> Result<()> {
         replaying::load_anew(&self.database, id).await
+    }
+
+    async fn adopt(&self, found: &[Registration]) -> Result<Vec<Registered>> {
+        reconciling::adopt(&self.database, found).await
+    }
+
+    async fn contents(
+        &self,
+        place: &Location,
+        after: Option<&Content>,
+        limit: usize,
+    ) -> Result<Vec<Content>> {
+        reconciling::contents(&self.database, place, after, limit).await
     }
 
     async fn keep_unreadable(&self, notifications: &[Unreadable]) -> Result<()> {

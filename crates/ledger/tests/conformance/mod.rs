@@ -12,6 +12,7 @@ pub(crate) mod loading;
 pub(crate) mod migrating;
 pub(crate) mod pausing;
 pub(crate) mod racing;
+pub(crate) mod reconciling;
 pub(crate) mod refusing;
 pub(crate) mod replaying;
 pub(crate) mod rewinding;
@@ -165,6 +166,11 @@ macro_rules! conformance {
                 rows_that_the_table_cannot_tell_are_not_unloaded
                 only_a_failed_arrival_is_dismissed
                 what_failed_and_was_dismissed_keeps_its_rows_and_its_reason
+            }
+            reconciling {
+                contents_come_page_by_page_in_the_order_of_their_bytes
+                contents_say_how_their_arrivals_stand
+                what_is_adopted_is_never_loaded
             }
             pausing {
                 only_a_person_ends_the_pause_of_a_person
