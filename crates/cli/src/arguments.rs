@@ -53,6 +53,16 @@ pub(crate) enum Command {
     Rejects(Rejects),
     /// Queue arrivals again
     Replay(Replay),
+    /// Hold a bucket or folder against the ledger, and register what it lacks
+    Reconcile(Reconcile),
+    /// Take the rows and rejects of arrivals out again
+    Unload(Orders),
+    /// Take failed arrivals out of the alerts
+    Dismiss(Orders),
+    /// Load nothing of a pipeline until it is resumed
+    Pause(Pause),
+    /// Go on with a paused pipeline
+    Resume(Resume),
     /// Check configuration, database and sources, and say what to do
     Check(Check),
 }
@@ -173,6 +183,50 @@ pub(crate) struct Replay {
     /// Only say what would be queued
     #[arg(long)]
     pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) json: Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Reconcile {
+    /// s3://bucket/prefix, the name of a folder source, or a path [default: all that
+    /// listing and folder sources name]
+    #[arg(value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// Only say what is missing, changed or vanished
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Register as loaded: another tool has loaded it
+    #[arg(long)]
+    pub(crate) adopt: bool,
+    #[command(flatten)]
+    pub(crate) json: Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Orders {
+    /// Arrivals
+    #[arg(required = true, value_name = "ID")]
+    pub(crate) ids: Vec<ArrivalId>,
+    #[command(flatten)]
+    pub(crate) json: Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Pause {
+    /// The pipeline
+    pub(crate) pipeline: String,
+    /// Why, for those who wonder
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) reason: Option<String>,
+    #[command(flatten)]
+    pub(crate) json: Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resume {
+    /// The pipeline
+    pub(crate) pipeline: String,
     #[command(flatten)]
     pub(crate) json: Json,
 }

@@ -6,6 +6,7 @@ mod config;
 mod exit;
 mod http;
 mod logging;
+mod names;
 mod output;
 mod progress;
 mod settings;

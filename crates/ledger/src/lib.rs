@@ -10,7 +10,9 @@ mod again;
 mod connect;
 mod declaration;
 mod error;
+mod orders;
 mod postgres;
+mod reconciling;
 mod sqlite;
 mod words;
 
@@ -19,14 +21,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrivage_model::{
-    Arrival, ArrivalId, Checkpoint, Failure, Lease, Object, Pipeline, Reject, Rows, State, Table,
-    TableName,
+    Arrival, ArrivalId, Checkpoint, Failure, Lease, Location, Object, Pipeline, Reject, Rows,
+    State, Table, TableName,
 };
 use async_trait::async_trait;
 
 pub use connect::{ConnectOptions, Pooler, connect};
 pub use error::{LedgerError, TargetRefusal};
+pub use orders::{Dismissed, Paused, Unloaded};
 pub use postgres::PostgresLedger;
+pub use reconciling::Content;
 pub use sqlite::SqliteLedger;
 pub use words::{
     Advance, Backlog, Claim, Declared, Destination, Filter, FoundBy, Ignored, Registered,
@@ -76,6 +80,21 @@ pub trait Ledger: Send + Sync + 'static {
     /// at its key once more (A, B, A), as the store has it now. Nothing happens
     /// unless it is loaded.
     async fn load_anew(&self, id: ArrivalId, now: &Object) -> Result<()>;
+
+    /// Records as loaded, with no record and the code `adopted`, what another tool
+    /// has loaded before; one answer for each, in order. What the ledger has stays
+    /// as it is.
+    async fn adopt(&self, found: &[Registration]) -> Result<Vec<Registered>>;
+
+    /// The arrivals of a place (a bucket, and as its key a prefix) in the order of
+    /// key, ETag and pipeline, byte by byte: those after this one, at most `limit`;
+    /// fewer when these are the last.
+    async fn contents(
+        &self,
+        place: &Location,
+        after: Option<&Content>,
+        limit: usize,
+    ) -> Result<Vec<Content>>;
 
     /// Keeps notifications that nobody could read.
     async fn keep_unreadable(&self, notifications: &[Unreadable]) -> Result<()>;
@@ -152,14 +171,15 @@ pub trait Ledger: Send + Sync + 'static {
     /// columns, unless it is there.
     async fn create_table(&self, pipeline: &Pipeline) -> Result<()>;
 
-    /// Holds a pipeline: nothing of it is claimed until it is resumed.
+    /// Pauses a pipeline: nothing of it is claimed until it is resumed. The pause of
+    /// a person stays as it is.
     async fn pause(&self, pipeline: &str, reason: &str) -> Result<()>;
 
-    /// Ends the hold that [`Ledger::pause`] put on a pipeline.
+    /// Ends what [`Ledger::pause`] began, and never the pause of a person.
     async fn resume(&self, pipeline: &str) -> Result<()>;
 
-    /// The held ones among these pipelines, with the reasons.
-    async fn paused(&self, pipelines: &[String]) -> Result<Vec<(String, String)>>;
+    /// The paused ones among these pipelines.
+    async fn paused(&self, pipelines: &[String]) -> Result<Vec<Paused>>;
 
     // ---- people ----------------------------------------------------------
 
@@ -178,6 +198,24 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Queues arrivals again; one answer for each, in order.
     async fn replay(&self, ids: &[ArrivalId], how: Replay) -> Result<Vec<Replayed>>;
+
+    /// Takes the rows and rejects of an arrival out again, in one transaction: the
+    /// arrival first, so that its lease is fenced, then they. `table` is its
+    /// pipeline's.
+    async fn unload(&self, id: ArrivalId, table: &Table) -> Result<Unloaded>;
+
+    /// Takes failed arrivals out of the alerts; one answer for each, in order.
+    async fn dismiss(&self, ids: &[ArrivalId]) -> Result<Vec<Dismissed>>;
+
+    /// Pauses a pipeline until a person resumes it, and takes back what is being
+    /// loaded of it: those processors are fenced, so that no chunk of theirs commits
+    /// any more, and no attempt is used up. Returns what it took back. A claim that
+    /// was under way at the same moment may have come through: say it again until
+    /// nothing is taken back.
+    async fn pause_by_person(&self, pipeline: &str, reason: &str) -> Result<Vec<ArrivalId>>;
+
+    /// Ends the pause of a pipeline, whoever began it; nothing if it was not paused.
+    async fn resume_by_person(&self, pipeline: &str) -> Result<Option<Paused>>;
 
     /// What is waiting and loading, a row for every declared pipeline.
     async fn backlog(&self) -> Result<Vec<Backlog>>;

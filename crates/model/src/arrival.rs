@@ -104,6 +104,8 @@ pub enum ErrorCode {
     Target,
     /// Claim after claim ended without progress.
     AttemptsUsedUp,
+    /// Not a failure: another tool had loaded it before.
+    Adopted,
 }
 
 impl ErrorCode {
@@ -125,6 +127,7 @@ impl ErrorCode {
             Self::ConfigChanged => "config_changed",
             Self::Target => "target",
             Self::AttemptsUsedUp => "attempts_used_up",
+            Self::Adopted => "adopted",
         }
     }
 }

@@ -107,7 +107,7 @@ fn captures(pipeline: &Pipeline, subject: &str) -> Option<Captures> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Compression, Format, JsonLines, Limits, Mode, Pattern, RejectBudget};
+    use crate::{Compression, Format, JsonLines, Limits, Mode, Order, Pattern, RejectBudget};
 
     fn pipeline(name: &str, patterns: &[&str]) -> Arc<Pipeline> {
         Arc::new(Pipeline {
@@ -118,6 +118,8 @@ mod tests {
                 .collect(),
             table: name.parse().expect("a table"),
             mode: Mode::Append,
+            order: Order::Any,
+            atomic: false,
             create_table: false,
             max_attempts: 5,
             format: Format::JsonLines(JsonLines {}),

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use arrivage_ledger::{Filter, LedgerError, Scope};
+use arrivage_ledger::{Filter, LedgerError, Paused, Scope};
 use arrivage_model::{Arrival, ArrivalId, State};
 use arrivage_store::{Backoff, Policy};
 use tokio::task::JoinSet;
@@ -181,7 +181,7 @@ impl Processor {
 
     /// Work that is left because a person has to mend its pipeline first.
     async fn note_held(&self, shared: &Shared) {
-        for (name, reason) in self
+        for paused in self
             .ledger
             .paused(&self.pipelines)
             .await
@@ -189,13 +189,12 @@ impl Processor {
         {
             let filter = Filter {
                 state: Some(State::Waiting),
-                pipeline: Some(name.clone()),
+                pipeline: Some(paused.pipeline.clone()),
                 ..Filter::default()
             };
             let waiting = self.ledger.arrivals(&filter, 1).await.unwrap_or_default();
             if !waiting.is_empty() {
-                shared.lock().summary.blocked =
-                    Some(format!("pipeline {name} is paused: {reason}"));
+                shared.lock().summary.blocked = Some(paused.to_string());
             }
         }
     }
@@ -216,10 +215,10 @@ impl Processor {
             .ledger
             .paused(std::slice::from_ref(&arrival.pipeline))
             .await;
-        let Some((name, reason)) = paused.unwrap_or_default().pop() else {
+        let Some(paused) = paused.unwrap_or_default().pop() else {
             return false;
         };
-        shared.lock().summary.blocked = Some(format!("pipeline {name} is paused: {reason}"));
+        shared.lock().summary.blocked = Some(paused.to_string());
         true
     }
 
@@ -240,8 +239,15 @@ impl Processor {
         }
     }
 
+    /// Never what a person paused: that is not for us to end, nor to look at.
     async fn resume_mended(&self) -> Result<(), LedgerError> {
-        for (name, reason) in self.ledger.paused(&self.pipelines).await? {
+        let paused = self.ledger.paused(&self.pipelines).await?;
+        for paused in paused.into_iter().filter(|paused| !paused.by_person) {
+            let Paused {
+                pipeline: name,
+                reason,
+                ..
+            } = paused;
             let Some(pipeline) = self.router.pipeline(&name) else {
                 continue;
             };

@@ -63,6 +63,15 @@ impl Taken {
     }
 }
 
+/// As what something found is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Recording {
+    /// To be loaded.
+    Register,
+    /// As loaded.
+    Adopt,
+}
+
 /// What routing and the store made of something found.
 enum Identified {
     Content(Object, Arc<Pipeline>),
@@ -104,15 +113,31 @@ impl Intake {
     pub async fn take(&self, found: &[Found]) -> Result<Vec<Taken>, LedgerError> {
         let mut taken = Vec::with_capacity(found.len());
         for batch in found.chunks(BATCH) {
-            taken.extend(self.take_batch(batch).await?);
+            taken.extend(self.take_batch(batch, Recording::Register).await?);
         }
         Ok(taken)
     }
 
-    /// Whether a pipeline takes what is there.
-    #[must_use]
-    pub fn is_claimed(&self, location: &Location) -> bool {
-        self.router.route(location).is_some()
+    /// Records as loaded, in the same way, what another tool has loaded before; what
+    /// the ledger has already stays as it is.
+    pub(crate) async fn adopt(&self, found: &[Found]) -> Result<Vec<Taken>, LedgerError> {
+        let mut taken = Vec::with_capacity(found.len());
+        for batch in found.chunks(BATCH) {
+            taken.extend(self.take_batch(batch, Recording::Adopt).await?);
+        }
+        Ok(taken)
+    }
+
+    pub(crate) fn ledger(&self) -> &SharedLedger {
+        &self.ledger
+    }
+
+    pub(crate) fn stores(&self) -> &Stores {
+        &self.stores
+    }
+
+    pub(crate) fn router(&self) -> &Router {
+        &self.router
     }
 
     /// Keeps a message that could not be read, or not all of it.
@@ -136,7 +161,11 @@ impl Intake {
         self.ledger.ping().await
     }
 
-    async fn take_batch(&self, found: &[Found]) -> Result<Vec<Taken>, LedgerError> {
+    async fn take_batch(
+        &self,
+        found: &[Found],
+        recording: Recording,
+    ) -> Result<Vec<Taken>, LedgerError> {
         let questions: Vec<_> = found
             .iter()
             .map(|found| self.identify(&found.notice))
@@ -163,7 +192,10 @@ impl Intake {
         }
         let answers = match registrations.as_slice() {
             [] => Vec::new(),
-            registrations => self.ledger.register(registrations).await?,
+            registrations => match recording {
+                Recording::Register => self.ledger.register(registrations).await?,
+                Recording::Adopt => self.ledger.adopt(registrations).await?,
+            },
         };
         if !unclaimed.is_empty() {
             self.ledger.keep_ignored(&unclaimed).await?;
@@ -177,8 +209,17 @@ impl Intake {
                     let answer = answers
                         .next()
                         .expect("the ledger answers each registration");
-                    self.registered(answer, &object, &pipeline, &found.by)
-                        .await?
+                    match (recording, answer) {
+                        (Recording::Adopt, Registered::New(id)) => {
+                            self.tell(Outcome::Adopted, id, &object, &pipeline);
+                            Taken::Registered(answer)
+                        }
+                        (Recording::Adopt, answer) => Taken::Registered(answer),
+                        (Recording::Register, answer) => {
+                            self.registered(answer, &object, &pipeline, &found.by)
+                                .await?
+                        }
+                    }
                 }
                 Identified::Unclaimed => {
                     counts::add(&self.source, Outcome::Ignored, 1);
@@ -307,6 +348,16 @@ impl Intake {
                     object.bucket = bucket,
                     object.key = key,
                     "queued an arrival again"
+                );
+            }
+            Outcome::Adopted => {
+                info!(
+                    source,
+                    pipeline,
+                    arrival.id = id.0,
+                    object.bucket = bucket,
+                    object.key = key,
+                    "adopted what another tool has loaded"
                 );
             }
             _ => {

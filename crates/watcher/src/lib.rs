@@ -11,6 +11,7 @@ mod health;
 mod intake;
 mod listing;
 pub mod notification;
+mod reconcile;
 mod sqs;
 #[cfg(test)]
 mod testing;
@@ -20,5 +21,6 @@ pub use folder::{FolderSource, is_finished_name};
 pub use health::{Health, SourceHealth};
 pub use intake::{Found, Intake, Taken};
 pub use listing::ListingSource;
+pub use reconcile::{Counts, Finding, Item, Place, ReconcileError, Reconciliation, Then};
 pub use sqs::{SqsSource, UnreadablePolicy, check_queue};
 pub use watcher::{Context, Source, Watcher};

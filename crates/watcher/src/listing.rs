@@ -1,17 +1,16 @@
-use std::sync::Arc;
 use std::time::Duration;
 
-use arrivage_ledger::{FoundBy, LedgerError};
-use arrivage_model::{Location, Object};
-use arrivage_store::{Backoff, Policy, Store, StoreError, Stores};
+use arrivage_model::Location;
+use arrivage_store::{Backoff, Policy};
 use chrono::{DateTime, Utc};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, warn};
+use tracing::{debug, error, info, warn};
 
+use crate::counts;
 use crate::health::{Monitor, chain};
-use crate::intake::{Found, Intake, Taken};
-use crate::notification::Notice;
+use crate::intake::Intake;
+use crate::reconcile::{Counts, Place, ReconcileError, Reconciliation, Then};
 
 /// So often one page is asked for; then the pass starts over, in case that its
 /// place in the listing is no longer understood.
@@ -31,28 +30,9 @@ pub struct ListingSource {
     pub since: Option<DateTime<Utc>>,
 }
 
-/// Why a look came to no end.
-#[derive(Debug, thiserror::Error)]
-enum LookError {
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl LookError {
-    fn is_passing(&self) -> bool {
-        match self {
-            Self::Ledger(error) => error.is_passing(),
-            Self::Store(error) => error.is_away() && !error.is_misconfigured(),
-        }
-    }
-}
-
-/// Looks through a bucket page by page and registers what the ledger lacks.
+/// Reconciles a bucket with the ledger, again and again.
 pub(crate) struct Lister {
     source: ListingSource,
-    store: Arc<dyn Store>,
     intake: Intake,
     monitor: Monitor,
     /// The newest object of the last whole look. An object that no pipeline takes
@@ -62,16 +42,9 @@ pub(crate) struct Lister {
 }
 
 impl Lister {
-    pub(crate) fn new(
-        source: ListingSource,
-        stores: &Stores,
-        intake: Intake,
-        monitor: Monitor,
-    ) -> Self {
-        let store = Arc::clone(stores.get(source.location.store));
+    pub(crate) fn new(source: ListingSource, intake: Intake, monitor: Monitor) -> Self {
         Self {
             source,
-            store,
             intake,
             monitor,
             told_until: None,
@@ -105,82 +78,69 @@ impl Lister {
     /// Looks at every page once, however long that takes.
     async fn look(&mut self) {
         let mut backoff = Backoff::new(Policy::default().tries(self.tries));
-        let mut newest = self.told_until;
-        let mut after = None;
+        let mut pass = self.pass();
         loop {
-            match self.page(after.as_deref(), &mut newest).await {
-                Ok(next) => {
-                    self.monitor.well();
-                    backoff.reset();
-                    after = next;
-                    if after.is_none() {
-                        break;
+            let pages = pass.pages();
+            match pass.advance().await {
+                Ok(Some(_)) => {
+                    if pass.pages() > pages {
+                        self.monitor.well();
                     }
+                    backoff.reset();
                 }
+                Ok(None) => break,
                 Err(error) => {
                     self.report(&error);
                     let Some(delay) = backoff.next_delay(None) else {
                         backoff = Backoff::new(Policy::default().tries(self.tries));
-                        after = None;
+                        pass = self.pass();
                         continue;
                     };
                     sleep(delay).await;
                 }
             }
         }
-        self.told_until = newest;
-        debug!(
-            source = self.source.name,
-            "looked through {}", self.source.location
-        );
+        self.monitor.well();
+        self.told_until = pass.newest();
+        counts::look(&self.source.name, &pass.counts());
+        self.tell(&pass.counts());
     }
 
-    /// Registers what one page shows. Returns where the next one begins.
-    async fn page(
-        &self,
-        after: Option<&str>,
-        newest: &mut Option<DateTime<Utc>>,
-    ) -> Result<Option<String>, LookError> {
-        let Location {
-            bucket,
-            key: prefix,
+    fn pass(&self) -> Reconciliation {
+        let place = Place {
+            location: self.source.location.clone(),
+            since: self.source.since,
+            settle: Duration::ZERO,
+        };
+        Reconciliation::new(place, Then::Register, self.intake.clone()).told_until(self.told_until)
+    }
+
+    fn tell(&self, counts: &Counts) {
+        let (source, place) = (self.source.name.as_str(), &self.source.location);
+        let Counts {
+            listed,
+            missing,
+            changed,
+            vanished,
+            ignored,
             ..
-        } = &self.source.location;
-        let page = self.store.list(bucket, prefix, after).await?;
-        let written = page
-            .objects
-            .iter()
-            .filter_map(|object| object.last_modified);
-        *newest = written.max().max(*newest);
-        let objects = page
-            .objects
-            .into_iter()
-            .filter(|object| self.is_ours(object));
-        let found: Vec<Found> = objects.map(found).collect();
-        for (found, taken) in found.iter().zip(self.intake.take(&found).await?) {
-            if let Taken::NotYet(why) = taken {
-                warn!(
-                    source = self.source.name,
-                    object.key = found.notice.location.key,
-                    "left an object for the next look: {why}"
-                );
-            }
+        } = *counts;
+        if missing + changed > 0 {
+            info!(
+                source,
+                listed,
+                missing,
+                changed,
+                vanished,
+                ignored,
+                "found objects in {place} that no notification told of"
+            );
+        } else {
+            debug!(source, listed, vanished, ignored, "looked through {place}");
         }
-        Ok(page.next)
     }
 
-    fn is_ours(&self, object: &Object) -> bool {
-        let too_old = self
-            .source
-            .since
-            .is_some_and(|since| object.last_modified.is_some_and(|written| written < since));
-        let told = self
-            .told_until
-            .is_some_and(|until| object.last_modified <= Some(until));
-        !too_old && (!told || self.intake.is_claimed(&object.location))
-    }
-
-    fn report(&self, error: &LookError) {
+    fn report(&self, error: &ReconcileError) {
         let (source, problem) = (self.source.name.as_str(), chain(error));
         let place = &self.source.location;
         if error.is_passing() {
@@ -195,29 +155,6 @@ impl Lister {
             );
         }
         self.monitor.failing(problem);
-    }
-}
-
-fn found(object: Object) -> Found {
-    let Object {
-        location,
-        etag,
-        version_id,
-        size,
-        last_modified,
-        sequencer,
-    } = object;
-    let notice = Notice {
-        location,
-        etag: Some(etag),
-        version_id,
-        size,
-        last_modified,
-        sequencer,
-    };
-    Found {
-        notice,
-        by: FoundBy::Listing,
     }
 }
 

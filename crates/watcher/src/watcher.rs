@@ -167,15 +167,12 @@ async fn run(
         stores,
         router,
     } = context;
-    let intake =
-        Intake::new(source.name(), ledger, stores.clone(), Arc::clone(&router)).waking(wake);
+    let intake = Intake::new(source.name(), ledger, stores, Arc::clone(&router)).waking(wake);
     match source {
         Source::Sqs(source) => Receiver::new(source, intake, monitor).run(stop).await,
         Source::Folder(source) => Looker::new(source, router, intake, monitor).run(stop).await,
         Source::Listing(source) => {
-            Lister::new(source, &stores, intake, monitor)
-                .run(stop)
-                .await
+            Lister::new(source, intake, monitor).run(stop).await;
         }
     }
 }

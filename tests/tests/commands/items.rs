@@ -24,6 +24,13 @@ pub(crate) async fn create_items(to: &Destination) -> Result<()> {
     Ok(())
 }
 
+/// A table whose rows say which arrival they are of.
+pub(crate) async fn create_items_with_lineage(to: &Destination) -> Result<()> {
+    to.sql("CREATE TABLE items (id bigint, name text, _arrival_id bigint, _record bigint)")
+        .await?;
+    Ok(())
+}
+
 /// Its rows in the order of their ids, a line each.
 pub(crate) async fn rows(to: &Destination) -> Result<String> {
     to.sql("SELECT id, name FROM items ORDER BY id, name").await

@@ -1,7 +1,7 @@
 use anyhow::Result;
 use arrivage_tests::{Arrivage, Destination, on_both};
 
-use crate::items::{arrivals, create_items, items, pipeline, rows};
+use crate::items::{arrivals, create_items, create_items_with_lineage, items, pipeline, rows};
 
 on_both!(
     a_failed_one_goes_on_from_its_checkpoint,
@@ -9,13 +9,6 @@ on_both!(
     rows_that_cannot_be_told_stay,
     filters_choose,
 );
-
-/// A table whose rows say which arrival they are of.
-async fn create_items_with_lineage(to: &Destination) -> Result<()> {
-    to.sql("CREATE TABLE items (id bigint, name text, _arrival_id bigint, _record bigint)")
-        .await?;
-    Ok(())
-}
 
 async fn a_failed_one_goes_on_from_its_checkpoint(to: Destination) -> Result<()> {
     let arrivage = items(&to, "rejects.max_rows = 0")?;

@@ -1,9 +1,12 @@
 mod check;
 mod history;
 mod load;
+mod pause;
 mod process;
+mod reconcile;
 mod replay;
 mod serve;
+mod unload;
 
 use indicatif::MultiProgress;
 
@@ -32,6 +35,7 @@ async fn dispatch(arguments: Arguments, bars: &MultiProgress) -> Result<u8, Fail
     if let Command::Check(check) = arguments.command {
         return check::check(config, check).await;
     }
+    let verbose = arguments.common.verbose > 0;
     let database = config.database()?.url.to_string();
     let wiring = Wiring::new(config)?;
     let done = match arguments.command {
@@ -44,6 +48,11 @@ async fn dispatch(arguments: Arguments, bars: &MultiProgress) -> Result<u8, Fail
         Command::Show(options) => history::show(&wiring, &options).await,
         Command::Rejects(options) => history::rejects(&wiring, &options).await,
         Command::Replay(options) => replay::replay(&wiring, &options).await,
+        Command::Reconcile(options) => reconcile::reconcile(&wiring, &options, verbose).await,
+        Command::Unload(options) => unload::unload(&wiring, &options).await,
+        Command::Dismiss(options) => unload::dismiss(&wiring, &options).await,
+        Command::Pause(options) => pause::pause(&wiring, &options).await,
+        Command::Resume(options) => pause::resume(&wiring, &options).await,
         Command::Check(_) => Ok(exit::DONE),
     };
     done.map_err(|failure| failure.naming(&database))

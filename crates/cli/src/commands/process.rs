@@ -189,8 +189,8 @@ async fn resting(wiring: &Wiring, arrival: &Arrival) -> Result<u8, Failure> {
                 .paused(std::slice::from_ref(&arrival.pipeline))
                 .await?;
             match paused.into_iter().next() {
-                Some((name, reason)) => {
-                    output::say(&format!("error: pipeline {name} is paused: {reason}"));
+                Some(paused) => {
+                    output::say(&format!("error: {paused}"));
                     exit::PERSON
                 }
                 None if wiring.router.pipeline(&arrival.pipeline).is_none() => {

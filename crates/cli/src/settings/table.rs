@@ -5,6 +5,7 @@ use toml::de::{DeTable, DeValue};
 use super::reader::{Place, Reader, Shape, Typed, expected, step};
 use super::schema::TableSchema;
 use super::value::unknown_word;
+use crate::names::nearest;
 
 /// What stands under a key.
 pub(crate) enum Key<T> {
@@ -159,14 +160,8 @@ impl<'a> Table<'a> {
             if self.known.contains(&name) {
                 continue;
             }
-            let nearest = self
-                .known
-                .iter()
-                .map(|known| (strsim::damerau_levenshtein(name, known), known))
-                .filter(|(distance, known)| *distance <= 1 + known.len() / 4)
-                .min();
-            let message = match nearest {
-                Some((_, known)) => format!("unknown key, did you mean \"{known}\"?"),
+            let message = match nearest(name, self.known.iter().copied()) {
+                Some(known) => format!("unknown key, did you mean \"{known}\"?"),
                 None => format!("unknown key; the keys are {}", self.known.join(", ")),
             };
             let place = reader.place(self.place.key(name).path, key.span().start);

@@ -5,6 +5,7 @@ CREATE TABLE arrivage.pipeline (
   name          text COLLATE "C" PRIMARY KEY,
   max_attempts  integer NOT NULL CHECK (max_attempts > 0),
   paused_reason text,
+  paused_by_person boolean NOT NULL DEFAULT false,
   declared_at   timestamptz NOT NULL DEFAULT now()
 );
 
@@ -44,7 +45,8 @@ CREATE TABLE arrivage.arrival (
   started_at              timestamptz,
   finished_at             timestamptz,
   CHECK (state <> 'loading' OR (lease_id IS NOT NULL AND lease_until IS NOT NULL)),
-  UNIQUE (pipeline, store, bucket, key, etag)
+  -- The place first: a reconcile walks a place in the order of its keys.
+  UNIQUE (store, bucket, key, etag, pipeline)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
 
 -- What a claim walks, oldest first.

@@ -5,6 +5,7 @@ CREATE TABLE arrivage_pipeline (
   name          TEXT NOT NULL PRIMARY KEY,
   max_attempts  INTEGER NOT NULL CHECK (max_attempts > 0),
   paused_reason TEXT,
+  paused_by_person BOOLEAN NOT NULL DEFAULT 0 CHECK (paused_by_person IN (0, 1)),
   declared_at   TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 ) WITHOUT ROWID;
 
@@ -45,7 +46,8 @@ CREATE TABLE arrivage_arrival (
   started_at              TEXT,
   finished_at             TEXT,
   CHECK (state <> 'loading' OR (lease_id IS NOT NULL AND lease_until IS NOT NULL)),
-  UNIQUE (pipeline, store, bucket, key, etag)
+  -- The place first: a reconcile walks a place in the order of its keys.
+  UNIQUE (store, bucket, key, etag, pipeline)
 );
 
 -- What a claim walks, oldest first, and what the backlog counts: one pipeline at a time.

@@ -13,24 +13,27 @@ mod kept;
 mod leasing;
 mod migrating;
 mod pipelines;
+mod reconciling;
 mod staging;
 mod statements;
 mod target;
+mod unloading;
 
 use std::time::Duration;
 
 use arrivage_model::{
-    Arrival, ArrivalId, Failure, Lease, LeaseId, Object, Pipeline, State, Table, TableName,
+    Arrival, ArrivalId, Failure, Lease, LeaseId, Location, Object, Pipeline, State, Table,
+    TableName,
 };
 use async_trait::async_trait;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgPool, Postgres, Transaction};
 
-use self::statements::{query, query_as, query_scalar};
+use self::statements::{query, query_scalar};
 use crate::{
-    Backlog, ChunkTransaction, Claim, ConnectOptions, Declared, Destination, Filter, Ignored,
-    Ledger, LedgerError, Pooler, Registered, Registration, RejectedRecord, Replay, Replayed,
-    Result, Scope, Standing, Unreadable,
+    Backlog, ChunkTransaction, Claim, ConnectOptions, Content, Declared, Destination, Dismissed,
+    Filter, Ignored, Ledger, LedgerError, Paused, Pooler, Registered, Registration, RejectedRecord,
+    Replay, Replayed, Result, Scope, Standing, Unloaded, Unreadable,
 };
 
 /// How long a statement waits for a row that another holds before it gives up.
@@ -146,6 +149,19 @@ impl Ledger for PostgresLedger {
         intake::load_anew(&self.pool, id, now).await
     }
 
+    async fn adopt(&self, found: &[Registration]) -> Result<Vec<Registered>> {
+        reconciling::adopt(&self.pool, found).await
+    }
+
+    async fn contents(
+        &self,
+        place: &Location,
+        after: Option<&Content>,
+        limit: usize,
+    ) -> Result<Vec<Content>> {
+        reconciling::contents(&self.pool, place, after, limit).await
+    }
+
     async fn keep_unreadable(&self, notifications: &[Unreadable]) -> Result<()> {
         kept::keep_unreadable(&self.pool, notifications).await
     }
@@ -226,14 +242,14 @@ impl Ledger for PostgresLedger {
     }
 
     async fn pause(&self, pipeline: &str, reason: &str) -> Result<()> {
-        pipelines::set_paused(&self.pool, pipeline, Some(reason)).await
+        pipelines::pause(&self.pool, pipeline, reason).await
     }
 
     async fn resume(&self, pipeline: &str) -> Result<()> {
-        pipelines::set_paused(&self.pool, pipeline, None).await
+        pipelines::resume(&self.pool, pipeline).await
     }
 
-    async fn paused(&self, pipelines: &[String]) -> Result<Vec<(String, String)>> {
+    async fn paused(&self, pipelines: &[String]) -> Result<Vec<Paused>> {
         pipelines::paused(&self.pool, pipelines).await
     }
 
@@ -260,6 +276,22 @@ impl Ledger for PostgresLedger {
 
     async fn replay(&self, ids: &[ArrivalId], how: Replay) -> Result<Vec<Replayed>> {
         history::replay(&self.pool, ids, how).await
+    }
+
+    async fn unload(&self, id: ArrivalId, table: &Table) -> Result<Unloaded> {
+        unloading::unload(&self.pool, id, table).await
+    }
+
+    async fn dismiss(&self, ids: &[ArrivalId]) -> Result<Vec<Dismissed>> {
+        unloading::dismiss(&self.pool, ids).await
+    }
+
+    async fn pause_by_person(&self, pipeline: &str, reason: &str) -> Result<Vec<ArrivalId>> {
+        pipelines::pause_by_person(&self.pool, pipeline, reason).await
+    }
+
+    async fn resume_by_person(&self, pipeline: &str) -> Result<Option<Paused>> {
+        pipelines::resume_by_person(&self.pool, pipeline).await
     }
 
     async fn backlog(&self) -> Result<Vec<Backlog>> {

@@ -28,7 +28,7 @@ pub(super) async fn register(
 }
 
 /// Inserts what is new; nothing where it was known.
-async fn insert(
+pub(super) async fn insert(
     connection: &mut SqliteConnection,
     found: &Registration,
 ) -> Result<Option<ArrivalId>> {

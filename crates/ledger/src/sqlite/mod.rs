@@ -18,20 +18,23 @@ mod leasing;
 mod migrating;
 mod order;
 mod pipelines;
+mod reconciling;
 mod replaying;
 mod staging;
 mod target;
+mod unloading;
 
 use std::time::Duration;
 
 use arrivage_model::{
-    Arrival, ArrivalId, Failure, Lease, Object, Pipeline, State, Table, TableName,
+    Arrival, ArrivalId, Failure, Lease, Location, Object, Pipeline, State, Table, TableName,
 };
 use async_trait::async_trait;
 
 use crate::{
-    Backlog, ChunkTransaction, Claim, Declared, Destination, Filter, Ignored, Ledger, Registered,
-    Registration, RejectedRecord, Replay, Replayed, Result, Scope, Standing, Unreadable,
+    Backlog, ChunkTransaction, Claim, Content, Declared, Destination, Dismissed, Filter, Ignored,
+    Ledger, Paused, Registered, Registration, RejectedRecord, Replay, Replayed, Result, Scope,
+    Standing, Unloaded, Unreadable,
 };
 use database::Database;
 
@@ -90,6 +93,19 @@ impl Ledger for SqliteLedger {
 
     async fn load_anew(&self, id: ArrivalId, now: &Object) -> Result<()> {
         replaying::load_anew(&self.database, id, now).await
+    }
+
+    async fn adopt(&self, found: &[Registration]) -> Result<Vec<Registered>> {
+        reconciling::adopt(&self.database, found).await
+    }
+
+    async fn contents(
+        &self,
+        place: &Location,
+        after: Option<&Content>,
+        limit: usize,
+    ) -> Result<Vec<Content>> {
+        reconciling::contents(&self.database, place, after, limit).await
     }
 
     async fn keep_unreadable(&self, notifications: &[Unreadable]) -> Result<()> {
@@ -177,14 +193,14 @@ impl Ledger for SqliteLedger {
     }
 
     async fn pause(&self, pipeline: &str, reason: &str) -> Result<()> {
-        pipelines::set_paused(&self.database, pipeline, Some(reason)).await
+        pipelines::pause(&self.database, pipeline, reason).await
     }
 
     async fn resume(&self, pipeline: &str) -> Result<()> {
-        pipelines::set_paused(&self.database, pipeline, None).await
+        pipelines::resume(&self.database, pipeline).await
     }
 
-    async fn paused(&self, pipelines: &[String]) -> Result<Vec<(String, String)>> {
+    async fn paused(&self, pipelines: &[String]) -> Result<Vec<Paused>> {
         pipelines::paused(&self.database, pipelines).await
     }
 
@@ -211,6 +227,22 @@ impl Ledger for SqliteLedger {
 
     async fn replay(&self, ids: &[ArrivalId], how: Replay) -> Result<Vec<Replayed>> {
         replaying::replay(&self.database, ids, how).await
+    }
+
+    async fn unload(&self, id: ArrivalId, table: &Table) -> Result<Unloaded> {
+        unloading::unload(&self.database, id, table).await
+    }
+
+    async fn dismiss(&self, ids: &[ArrivalId]) -> Result<Vec<Dismissed>> {
+        unloading::dismiss(&self.database, ids).await
+    }
+
+    async fn pause_by_person(&self, pipeline: &str, reason: &str) -> Result<Vec<ArrivalId>> {
+        pipelines::pause_by_person(&self.database, pipeline, reason).await
+    }
+
+    async fn resume_by_person(&self, pipeline: &str) -> Result<Option<Paused>> {
+        pipelines::resume_by_person(&self.database, pipeline).await
     }
 
     async fn backlog(&self) -> Result<Vec<Backlog>> {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use arrivage_ledger::{Registration, Scope};
+use arrivage_ledger::{Paused, Registration, Scope};
 use arrivage_model::{ArrivalId, Checkpoint, ErrorCode, State};
 
 use super::scoping::one;
@@ -135,7 +135,11 @@ pub(crate) async fn a_paused_pipeline_is_skipped_until_it_is_resumed<D: Database
     let paused = world.ledger.paused(&both).await.expect("lists");
     assert_eq!(
         paused,
-        [("orders".to_owned(), "the table is missing".to_owned())]
+        [Paused {
+            pipeline: "orders".to_owned(),
+            reason: "the table is missing".to_owned(),
+            by_person: false
+        }]
     );
     assert!(
         world

@@ -11,7 +11,9 @@ pub(crate) mod leasing;
 pub(crate) mod loading;
 pub(crate) mod migrating;
 pub(crate) mod order;
+pub(crate) mod pausing;
 pub(crate) mod racing;
+pub(crate) mod reconciling;
 pub(crate) mod refusing;
 pub(crate) mod replaying;
 pub(crate) mod rewinding;
@@ -19,6 +21,7 @@ pub(crate) mod rows;
 pub(crate) mod scoping;
 pub(crate) mod staging;
 pub(crate) mod targets;
+pub(crate) mod unloading;
 pub(crate) mod world;
 
 use arrivage_ledger::SharedLedger;
@@ -171,6 +174,23 @@ macro_rules! conformance {
                 a_replay_from_the_start_begins_anew
                 force_fences_the_processor_that_loads_it
                 orders_are_answered_in_their_order
+            }
+            unloading {
+                what_is_unloaded_leaves_neither_rows_nor_rejects
+                only_what_rests_in_the_table_is_unloaded
+                rows_that_the_table_cannot_tell_are_not_unloaded
+                only_a_failed_arrival_is_dismissed
+                what_failed_and_was_dismissed_keeps_its_rows_and_its_reason
+            }
+            reconciling {
+                contents_come_page_by_page_in_the_order_of_their_bytes
+                contents_say_how_their_arrivals_stand
+                what_is_adopted_is_never_loaded
+            }
+            pausing {
+                only_a_person_ends_the_pause_of_a_person
+                a_persons_pause_takes_back_what_is_being_loaded
+                what_had_expired_before_a_pause_has_used_up_its_attempt
             }
         }
     };

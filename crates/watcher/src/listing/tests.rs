@@ -1,9 +1,9 @@
 use std::ops::Range;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, Result};
-use arrivage_model::{ETag, Mode, Router, VersionId};
-use arrivage_store::{Body, Page};
+use arrivage_model::{ETag, Mode, Object, Router, VersionId};
+use arrivage_store::{Body, Page, Store, StoreError, Stores};
 use arrivage_testkit::{Ministack, eventually};
 use async_trait::async_trait;
 use tempfile::TempDir;
@@ -79,7 +79,7 @@ fn lister(books: &Books, stores: &Stores, router: &Arc<Router>, location: Locati
         since: None,
     };
     let intake = books.intake("look", stores, router);
-    Lister::new(source, stores, intake, Monitor::new("look", "listing"))
+    Lister::new(source, intake, Monitor::new("look", "listing"))
 }
 
 #[tokio::test]

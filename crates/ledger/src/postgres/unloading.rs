@@ -1,0 +1,98 @@
+use std::collections::BTreeMap;
+
+use arrivage_model::{ArrivalId, State, Table};
+use sqlx::{PgPool, Row};
+
+use super::{PgTransaction, begin, classify, commit, history, query, target};
+use crate::orders::{dismissed, hindrance};
+use crate::{Dismissed, Result, Unloaded};
+
+pub(super) async fn unload(pool: &PgPool, id: ArrivalId, table: &Table) -> Result<Unloaded> {
+    let mut tx = begin(pool).await?;
+    let row = query(
+        "-- ledger::lock_one
+        SELECT state, records_loaded, error_code FROM arrivage.arrival
+        WHERE id = $1 FOR NO KEY UPDATE",
+    )
+    .bind(id.0)
+    .fetch_optional(&mut *tx)
+    .await
+    .map_err(classify::statement)?;
+    let Some(row) = row else {
+        commit(tx).await?;
+        return Ok(Unloaded::Unknown);
+    };
+    let of = row.get::<i64, _>("records_loaded").unsigned_abs();
+    if let Some(refused) = hindrance(history::state(&row)?, of, row.get("error_code"), table) {
+        commit(tx).await?;
+        return Ok(refused);
+    }
+    // The arrival first: whoever deletes first may leave rows that double.
+    query(
+        "-- ledger::unload
+        UPDATE arrivage.arrival SET
+          state = 'unloaded', fence = fence + 1, barren = 0, restart = false, reading = NULL,
+          lease_until = NULL, checkpoint_records = 0, checkpoint_offset = 0,
+          checkpoint_state = NULL, bytes_read = 0, records_loaded = 0, records_rejected = 0,
+          error_code = NULL, error = NULL, finished_at = clock_timestamp()
+        WHERE id = $1",
+    )
+    .bind(id.0)
+    .execute(&mut *tx)
+    .await
+    .map_err(classify::statement)?;
+    let rejects = remove_rejects(&mut tx, id).await?;
+    let rows = match table.has_arrival_id {
+        true => remove_rows(&mut tx, id, table).await?,
+        false => 0,
+    };
+    commit(tx).await?;
+    Ok(Unloaded::Done { rows, of, rejects })
+}
+
+async fn remove_rejects(tx: &mut PgTransaction, id: ArrivalId) -> Result<u64> {
+    let sql = "-- ledger::remove_rejects\nDELETE FROM arrivage.reject WHERE arrival_id = $1";
+    let removed = query(sql).bind(id.0).execute(&mut **tx).await;
+    Ok(removed.map_err(classify::statement)?.rows_affected())
+}
+
+async fn remove_rows(tx: &mut PgTransaction, id: ArrivalId, table: &Table) -> Result<u64> {
+    let name = target::quoted(&table.name);
+    let sql = format!("-- ledger::remove_rows\nDELETE FROM {name} WHERE _arrival_id = $1");
+    let removed = query(&sql).bind(id.0).execute(&mut **tx).await;
+    let removed = removed.map_err(|error| target::drifted(&table.name, error))?;
+    Ok(removed.rows_affected())
+}
+
+pub(super) async fn dismiss(pool: &PgPool, ids: &[ArrivalId]) -> Result<Vec<Dismissed>> {
+    let numbers: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    let mut tx = begin(pool).await?;
+    let rows = query(
+        "-- ledger::lock
+        SELECT id, state FROM arrivage.arrival WHERE id = ANY ($1)
+        ORDER BY id FOR NO KEY UPDATE",
+    )
+    .bind(&numbers)
+    .fetch_all(&mut *tx)
+    .await
+    .map_err(classify::statement)?;
+    let mut states: BTreeMap<i64, State> = BTreeMap::new();
+    for row in &rows {
+        states.insert(row.get("id"), history::state(row)?);
+    }
+    query(
+        "-- ledger::dismiss
+        UPDATE arrivage.arrival SET state = 'dismissed' WHERE id = ANY ($1) AND state = 'failed'",
+    )
+    .bind(&numbers)
+    .execute(&mut *tx)
+    .await
+    .map_err(classify::statement)?;
+    commit(tx).await?;
+    let answer = |id: &i64| {
+        states
+            .get(id)
+            .map_or(Dismissed::Unknown, |state| dismissed(*state))
+    };
+    Ok(numbers.iter().map(answer).collect())
+}

@@ -1,0 +1,79 @@
+use arrivage_model::{ArrivalId, Table};
+use sqlx::SqliteConnection;
+
+use super::database::Database;
+use super::{classify, history, target};
+use crate::orders::{dismissed, hindrance};
+use crate::{Dismissed, Result, Unloaded};
+
+pub(super) async fn unload(database: &Database, id: ArrivalId, table: &Table) -> Result<Unloaded> {
+    let mut writing = database.write().await?;
+    let Some(arrival) = history::find(writing.connection(), id).await? else {
+        return Ok(Unloaded::Unknown);
+    };
+    let of = arrival.records_loaded.unsigned_abs();
+    if let Some(refused) = hindrance(arrival.state, of, arrival.error_code.as_deref(), table) {
+        return Ok(refused);
+    }
+    sqlx::query(
+        "-- ledger::unload
+        UPDATE arrivage_arrival SET
+          state = 'unloaded', fence = fence + 1, barren = 0, restart = 0, reading = NULL,
+          lease_id = NULL, lease_until = NULL, checkpoint_records = 0, checkpoint_offset = 0,
+          checkpoint_state = NULL, bytes_read = 0, records_loaded = 0, records_rejected = 0,
+          error_code = NULL, error = NULL,
+          finished_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+        WHERE id = ?1",
+    )
+    .bind(id.0)
+    .execute(writing.connection())
+    .await
+    .map_err(classify::statement)?;
+    let rejects = remove_rejects(writing.connection(), id).await?;
+    let rows = match table.has_arrival_id {
+        true => remove_rows(writing.connection(), id, table).await?,
+        false => 0,
+    };
+    writing.commit().await?;
+    Ok(Unloaded::Done { rows, of, rejects })
+}
+
+async fn remove_rejects(connection: &mut SqliteConnection, id: ArrivalId) -> Result<u64> {
+    let sql = "-- ledger::remove_rejects\nDELETE FROM arrivage_reject WHERE arrival_id = ?1";
+    let removed = sqlx::query(sql).bind(id.0).execute(connection).await;
+    Ok(removed.map_err(classify::statement)?.rows_affected())
+}
+
+async fn remove_rows(
+    connection: &mut SqliteConnection,
+    id: ArrivalId,
+    table: &Table,
+) -> Result<u64> {
+    let name = target::quote(&table.name.name);
+    let sql = format!("-- ledger::remove_rows\nDELETE FROM {name} WHERE _arrival_id = ?1");
+    let removed = sqlx::query(&sql).bind(id.0).execute(connection).await;
+    let removed = removed.map_err(|error| classify::drifted(error, &table.name))?;
+    Ok(removed.rows_affected())
+}
+
+pub(super) async fn dismiss(database: &Database, ids: &[ArrivalId]) -> Result<Vec<Dismissed>> {
+    let mut writing = database.write().await?;
+    let mut answers = Vec::with_capacity(ids.len());
+    for &id in ids {
+        let found = history::find(writing.connection(), id).await?;
+        let answer = found.map_or(Dismissed::Unknown, |arrival| dismissed(arrival.state));
+        if answer == Dismissed::Done {
+            sqlx::query(
+                "-- ledger::dismiss
+                UPDATE arrivage_arrival SET state = 'dismissed' WHERE id = ?1",
+            )
+            .bind(id.0)
+            .execute(writing.connection())
+            .await
+            .map_err(classify::statement)?;
+        }
+        answers.push(answer);
+    }
+    writing.commit().await?;
+    Ok(answers)
+}
