@@ -64,9 +64,9 @@ mod postgres {
             .await;
         assert!(held.error.contains(says), "{hurt}: {held:?}");
         assert!(held.checkpoint_records >= RECORDS / 3, "{hurt}: {held:?}");
-        let backlog = "SELECT count(*) FROM arrivage.backlog WHERE outstanding = 0";
+        let paused = "SELECT count(*) FROM arrivage.pipeline WHERE paused_reason IS NOT NULL";
         eventually(Duration::from_secs(10), "a paused pipeline", async || {
-            (to.count(backlog).await == 1).then_some(())
+            (to.count(paused).await == 1).then_some(())
         })
         .await;
         assert_eq!(process.process.ended()?, None, "{hurt}");

@@ -3,6 +3,7 @@
 
 mod constraints;
 mod drift;
+mod hostile;
 mod objects;
 mod pooler;
 mod pooling;

@@ -39,6 +39,8 @@ mod postgres {
                  CREATE TRIGGER t BEFORE INSERT ON orders EXECUTE FUNCTION dawdle()",
             )
             .await?;
+        // The server has gone over it for its ETag.
+        sent.store(0, Ordering::SeqCst);
         let process = scene.arrivage.start(&["process"])?;
         let arrival = scene.wait_for_records(KEY, 1).await;
         let after_one = resident(process.process.id())?;
