@@ -161,7 +161,7 @@ async fn take_a_step<D: Database>(
                 world.notify(found(KEY)).await;
             }
         },
-        (17, _) if what / 18 % 4 == 0 => {
+        (17, _) if (what / 18).is_multiple_of(4) => {
             ledger
                 .pause_by_person("orders", "a step")
                 .await
