@@ -78,12 +78,13 @@ pub(crate) fn hindrance(
     match state {
         State::Unloaded => return Some(Unloaded::Already),
         State::Waiting | State::Loading => return Some(Unloaded::Refused(state)),
-        // Its rows went when it was superseded.
-        State::Superseded if rows == 0 => return Some(Unloaded::Refused(state)),
+        // Its rows went when it was superseded, or could not be told then.
+        State::Superseded if rows > 0 => return Some(Unloaded::Untold { rows }),
+        State::Superseded => return Some(Unloaded::Refused(state)),
         State::Loaded if error_code == Some(ErrorCode::Adopted.as_str()) => {
             return Some(Unloaded::Adopted);
         }
-        State::Loaded | State::Failed | State::Dismissed | State::Superseded => {}
+        State::Loaded | State::Failed | State::Dismissed => {}
     }
     (rows > 0 && !table.has_arrival_id).then_some(Unloaded::Untold { rows })
 }

@@ -22,6 +22,7 @@ pub(crate) mod scoping;
 pub(crate) mod staging;
 pub(crate) mod targets;
 pub(crate) mod unloading;
+pub(crate) mod walking;
 pub(crate) mod world;
 
 use arrivage_ledger::SharedLedger;
@@ -181,6 +182,9 @@ macro_rules! conformance {
                 rows_that_the_table_cannot_tell_are_not_unloaded
                 only_a_failed_arrival_is_dismissed
                 what_failed_and_was_dismissed_keeps_its_rows_and_its_reason
+            }
+            walking {
+                any_walk_keeps_to_the_chart_and_the_fence_never_falls
             }
             reconciling {
                 contents_come_page_by_page_in_the_order_of_their_bytes

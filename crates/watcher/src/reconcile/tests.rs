@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use anyhow::Result;
 use arrivage_model::{ETag, Router, VersionId};
