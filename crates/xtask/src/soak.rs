@@ -136,7 +136,7 @@ impl Order {
                 "--seed" => order.seed = value.parse()?,
                 "--plant" => {
                     let plant = Plant::named(value);
-                    order.plant = Some(plant.context("--plant takes lost, doubled or unfenced")?);
+                    order.plant = Some(plant.context("--plant takes lost, doubled or forgetful")?);
                 }
                 _ => bail!("soak takes --minutes, --seed and --plant, not {name}"),
             }
