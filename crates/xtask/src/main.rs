@@ -24,7 +24,7 @@ Usage: cargo xtask COMMAND
   check     everything: servers, format, lints, tests, doc tests, licences
   servers   starts the servers of the tests and stays until Ctrl-C
   bench     loads beside psql's \\copy: ratios of time, and peak memory
-  soak      [--minutes N] [--seed S] [--plant lost|doubled|unfenced]
+  soak      [--minutes N] [--seed S] [--plant lost|doubled|forgetful]
             the program under every fault at once, and then an audit";
 
 fn main() -> ExitCode {

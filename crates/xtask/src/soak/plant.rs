@@ -1,6 +1,6 @@
 //! Bugs that a soak must find, planted on request: a proof that cannot fail is none.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use xtask::postgres::sql;
 
 /// What is planted.
@@ -10,9 +10,9 @@ pub(crate) enum Plant {
     Lost,
     /// A row is there twice after the run.
     Doubled,
-    /// During the run a chunk commits although its lease does not stand: the protocol without its
-    /// fence.
-    Unfenced,
+    /// During the run the checkpoint moves at the end of a file only, not with every chunk: who
+    /// takes a load over begins anew.
+    Forgetful,
 }
 
 impl Plant {
@@ -20,14 +20,14 @@ impl Plant {
         match name {
             "lost" => Some(Self::Lost),
             "doubled" => Some(Self::Doubled),
-            "unfenced" => Some(Self::Unfenced),
+            "forgetful" => Some(Self::Forgetful),
             _ => None,
         }
     }
 
     /// Into a ledger that is there, before any program runs.
     pub(crate) fn before(self, database: &str) -> Result<()> {
-        if self != Self::Unfenced {
+        if self != Self::Forgetful {
             return Ok(());
         }
         let function = sql(
@@ -38,7 +38,26 @@ impl Plant {
             .split_once("IF NOT FOUND THEN")
             .context("arrivage.advance no longer says IF NOT FOUND")?;
         let (_raise, end) = rest.split_once("END IF;").context("END IF")?;
-        sql(database, &format!("{begin}{end}"))?;
+        let mut forgetful = format!("{begin}{end}");
+        for (column, value) in [
+            ("checkpoint_records", "p_records"),
+            ("checkpoint_offset", "p_offset"),
+            ("checkpoint_state", "p_state"),
+        ] {
+            let moves = format!("{column} = {value},");
+            ensure!(
+                forgetful.contains(&moves),
+                "arrivage.advance no longer says {moves}"
+            );
+            let stays = format!("{column} = CASE WHEN p_last THEN {value} ELSE {column} END,");
+            forgetful = forgetful.replace(&moves, &stays);
+        }
+        let place = "AND checkpoint_records = p_from_records AND checkpoint_offset = p_from_offset";
+        ensure!(
+            forgetful.contains(place),
+            "arrivage.advance no longer says {place}"
+        );
+        sql(database, &forgetful.replace(place, ""))?;
         Ok(())
     }
 
@@ -50,7 +69,7 @@ impl Plant {
                  WHERE ctid = (SELECT ctid FROM deliveries ORDER BY random() LIMIT 1)"
             }
             Self::Doubled => "INSERT INTO events SELECT * FROM events ORDER BY random() LIMIT 1",
-            Self::Unfenced => return Ok(()),
+            Self::Forgetful => return Ok(()),
         };
         sql(database, statement)?;
         Ok(())
