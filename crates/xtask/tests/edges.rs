@@ -10,12 +10,18 @@ use xtask::place::workspace;
 
 /// Crate, and what it may depend on among ours. Everything may have the testkit for its tests.
 const CRATES: &[(&str, &[&str])] = &[
+    ("arrivage-fault", &[]),
     ("arrivage-model", &[]),
     ("arrivage-store", &["arrivage-model"]),
-    ("arrivage-ledger", &["arrivage-model"]),
+    ("arrivage-ledger", &["arrivage-model", "arrivage-fault"]),
     (
         "arrivage-watcher",
-        &["arrivage-model", "arrivage-ledger", "arrivage-store"],
+        &[
+            "arrivage-model",
+            "arrivage-ledger",
+            "arrivage-store",
+            "arrivage-fault",
+        ],
     ),
     (
         "arrivage-processor",
@@ -31,10 +37,11 @@ const CRATES: &[(&str, &[&str])] = &[
             "arrivage-watcher",
             "arrivage-processor",
             "arrivage-api",
+            "arrivage-fault",
         ],
     ),
     ("arrivage-testkit", &["xtask"]),
-    ("arrivage-tests", &["arrivage-testkit"]),
+    ("arrivage-tests", &["arrivage-testkit", "arrivage-fault"]),
     ("xtask", &[]),
 ];
 

@@ -28,6 +28,7 @@ pub(crate) async fn execute(arguments: Arguments) -> u8 {
 }
 
 async fn dispatch(arguments: Arguments, bars: &MultiProgress) -> Result<u8, Failure> {
+    arrivage_fault::check().map_err(Failure::usage)?;
     let config = configuration(&arguments.common)?;
     if let Command::Check(check) = arguments.command {
         return check::check(config, check).await;

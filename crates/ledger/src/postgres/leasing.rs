@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use arrivage_fault::{Point, reach};
 use arrivage_model::{Failure, Fence, Lease, State, Table};
 use sqlx::postgres::PgQueryResult;
 use sqlx::{PgPool, Row};
@@ -22,6 +23,7 @@ fn held(result: &PgQueryResult) -> Result<()> {
 pub(super) async fn renew(keeper: &PgPool, lease: &Lease, length: Duration) -> Result<()> {
     // A renewal that a crash forgets only shortens the lease.
     let mut tx = begin_with(keeper, None, "off").await?;
+    reach(Point::RenewBegun).map_err(classify::statement)?;
     let result = query(
         "-- ledger::renew
         UPDATE arrivage.arrival
@@ -36,6 +38,7 @@ pub(super) async fn renew(keeper: &PgPool, lease: &Lease, length: Duration) -> R
     .await
     .map_err(classify::statement)?;
     commit(tx).await?;
+    reach(Point::RenewCommitted).map_err(classify::statement)?;
     held(&result)
 }
 
@@ -58,8 +61,11 @@ pub(super) async fn restart(pool: &PgPool, lease: &Lease, table: &Table) -> Resu
     .await
     .map_err(classify::statement)?;
     let fence = fence.ok_or(LedgerError::Fenced)?;
+    reach(Point::RestartFenceMoved).map_err(classify::statement)?;
     remove(&mut tx, lease, table).await?;
+    reach(Point::RestartBeforeCommit).map_err(classify::statement)?;
     commit(tx).await?;
+    reach(Point::RestartCommitted).map_err(classify::statement)?;
     Ok(Lease {
         fence: Fence(fence),
         ..*lease
@@ -109,6 +115,7 @@ async fn begin_last(pool: &PgPool, lease: &Lease) -> Result<PgTransaction> {
 
 pub(super) async fn standing(pool: &PgPool, lease: &Lease) -> Result<Standing> {
     let mut tx = begin(pool).await?;
+    reach(Point::StandingBegun).map_err(classify::statement)?;
     end_own_backends(&mut tx, lease).await?;
     // A plain read would see the old value while the old transaction is in doubt.
     let row = query(
@@ -156,7 +163,9 @@ pub(super) async fn give_back(
     .execute(&mut *tx)
     .await
     .map_err(classify::statement)?;
+    reach(Point::GiveBackBeforeCommit).map_err(classify::statement)?;
     commit(tx).await?;
+    reach(Point::GiveBackCommitted).map_err(classify::statement)?;
     held(&result)
 }
 
@@ -194,14 +203,18 @@ pub(super) async fn retry_later(
     .await
     .map_err(classify::statement)?;
     let row = row.ok_or(LedgerError::Fenced)?;
+    reach(Point::RetryLaterBeforeCommit).map_err(classify::statement)?;
     commit(tx).await?;
+    reach(Point::RetryLaterCommitted).map_err(classify::statement)?;
     history::state(&row)
 }
 
 pub(super) async fn fail(pool: &PgPool, lease: &Lease, why: &Failure) -> Result<()> {
     let mut tx = begin_last(pool, lease).await?;
     rest(&mut tx, lease, State::Failed, why).await?;
-    commit(tx).await
+    reach(Point::FailBeforeCommit).map_err(classify::statement)?;
+    commit(tx).await?;
+    reach(Point::FailCommitted).map_err(classify::statement)
 }
 
 pub(super) async fn supersede(
@@ -226,7 +239,9 @@ pub(super) async fn supersede(
         .map_err(classify::statement)?;
         remove(&mut tx, lease, table).await?;
     }
-    commit(tx).await
+    reach(Point::SupersedeBeforeCommit).map_err(classify::statement)?;
+    commit(tx).await?;
+    reach(Point::SupersedeCommitted).map_err(classify::statement)
 }
 
 async fn rest(tx: &mut PgTransaction, lease: &Lease, state: State, why: &Failure) -> Result<()> {

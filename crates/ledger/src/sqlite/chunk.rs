@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use arrivage_fault::{Point, reach};
 use arrivage_model::{Lease, Reject, Rows};
 use async_trait::async_trait;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
@@ -33,6 +34,7 @@ impl Chunk {
         destination: &Destination,
     ) -> Result<Self> {
         let mut writing = database.write().await?;
+        reach(Point::ChunkBegun).map_err(classify::statement)?;
         let table = &destination.table.name;
         let mut broken_references = None;
         if target::checks_references_late(writing.connection(), table).await? {
@@ -56,6 +58,7 @@ impl Chunk {
             .run(connection, rows, range)
             .await
             .map_err(|error| classify::loading(error, &self.destination));
+        reach(Point::ChunkCopying).map_err(classify::statement)?;
         if added.is_ok() {
             added = self.check_references().await;
         }
@@ -136,6 +139,7 @@ impl ChunkTransaction for Chunk {
     }
 
     async fn commit(mut self: Box<Self>, advance: &Advance) -> Result<()> {
+        reach(Point::ChunkCopied).map_err(classify::statement)?;
         let connection = live(&mut self.writing)?;
         let moved = move_checkpoint(connection, &self.lease, advance).await?;
         let Some(writing) = self.writing else {
@@ -145,7 +149,9 @@ impl ChunkTransaction for Chunk {
             writing.roll_back().await;
             return Err(LedgerError::NotMatched);
         }
-        writing.commit().await
+        reach(Point::ChunkBeforeCommit).map_err(classify::statement)?;
+        writing.commit().await?;
+        reach(Point::ChunkCommitted).map_err(classify::committing)
     }
 
     async fn roll_back(self: Box<Self>) {

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use arrivage_fault::{Point, reach};
 use arrivage_model::{ErrorCode, Failure, Fence, Lease, State, Table};
 use sqlx::sqlite::SqliteQueryResult;
 use sqlx::{Row, SqliteConnection};
@@ -19,6 +20,7 @@ fn held(result: &SqliteQueryResult) -> Result<()> {
 
 pub(super) async fn renew(database: &Database, lease: &Lease, length: Duration) -> Result<()> {
     let mut writing = database.write().await?;
+    reach(Point::RenewBegun).map_err(classify::statement)?;
     let result = sqlx::query(
         "-- ledger::renew
         UPDATE arrivage_arrival SET lease_until = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?4)
@@ -32,7 +34,8 @@ pub(super) async fn renew(database: &Database, lease: &Lease, length: Duration) 
     .await
     .map_err(classify::statement)?;
     held(&result)?;
-    writing.commit().await
+    writing.commit().await?;
+    reach(Point::RenewCommitted).map_err(classify::statement)
 }
 
 pub(super) async fn restart(database: &Database, lease: &Lease, table: &Table) -> Result<Lease> {
@@ -50,9 +53,12 @@ pub(super) async fn restart(database: &Database, lease: &Lease, table: &Table) -
     .await
     .map_err(classify::statement)?;
     let fence = fence.ok_or(LedgerError::Fenced)?;
+    reach(Point::RestartFenceMoved).map_err(classify::statement)?;
     forget_progress(writing.connection(), lease).await?;
     remove(writing.connection(), lease, table).await?;
+    reach(Point::RestartBeforeCommit).map_err(classify::statement)?;
     writing.commit().await?;
+    reach(Point::RestartCommitted).map_err(classify::statement)?;
     Ok(Lease {
         fence: Fence(fence),
         ..*lease
@@ -98,6 +104,7 @@ async fn remove(connection: &mut SqliteConnection, lease: &Lease, table: &Table)
 /// knows.
 pub(super) async fn standing(database: &Database, lease: &Lease) -> Result<Standing> {
     let mut writing = database.write().await?;
+    reach(Point::StandingBegun).map_err(classify::statement)?;
     let row = sqlx::query(
         "-- ledger::standing
         SELECT fence = ?2 AND lease_id IS ?3 AS held, state, checkpoint_records, checkpoint_offset
@@ -143,7 +150,9 @@ pub(super) async fn give_back(
     .await
     .map_err(classify::statement)?;
     held(&result)?;
-    writing.commit().await
+    reach(Point::GiveBackBeforeCommit).map_err(classify::statement)?;
+    writing.commit().await?;
+    reach(Point::GiveBackCommitted).map_err(classify::statement)
 }
 
 pub(super) async fn retry_later(
@@ -190,14 +199,18 @@ pub(super) async fn retry_later(
     .await
     .map_err(classify::statement)?;
     held(&result)?;
+    reach(Point::RetryLaterBeforeCommit).map_err(classify::statement)?;
     writing.commit().await?;
+    reach(Point::RetryLaterCommitted).map_err(classify::statement)?;
     Ok(State::Waiting)
 }
 
 pub(super) async fn fail(database: &Database, lease: &Lease, why: &Failure) -> Result<()> {
     let mut writing = database.write().await?;
     rest(writing.connection(), lease, State::Failed, why).await?;
-    writing.commit().await
+    reach(Point::FailBeforeCommit).map_err(classify::statement)?;
+    writing.commit().await?;
+    reach(Point::FailCommitted).map_err(classify::statement)
 }
 
 pub(super) async fn supersede(
@@ -212,7 +225,9 @@ pub(super) async fn supersede(
         forget_progress(writing.connection(), lease).await?;
         remove(writing.connection(), lease, table).await?;
     }
-    writing.commit().await
+    reach(Point::SupersedeBeforeCommit).map_err(classify::statement)?;
+    writing.commit().await?;
+    reach(Point::SupersedeCommitted).map_err(classify::statement)
 }
 
 async fn rest(
