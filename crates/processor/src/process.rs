@@ -166,7 +166,9 @@ impl Processor {
     ) -> Result<(), LoadError> {
         let job = prepare(&self.ledger, &self.router, claim).await?;
         held.table = Some(job.table.clone());
-        let (from, rejected) = self.start_over_if_ordered(claim, held, &job).await?;
+        let (from, rejected) = self
+            .start_over_if_ordered(claim, held, &job, signals)
+            .await?;
         let mut keeper = self.keep(held.lease, loading);
         let mut reading = self.read(claim, &job, from.clone(), loading);
         let load = Load {
@@ -194,6 +196,7 @@ impl Processor {
         claim: &Claim,
         held: &mut Held,
         job: &Job,
+        signals: &Signals,
     ) -> Result<(Checkpoint, u64), LoadError> {
         if !claim.restart {
             return Ok((
@@ -214,8 +217,34 @@ impl Processor {
         self.ledger
             .renew(&held.lease, REMOVAL.max(self.settings.lease))
             .await?;
-        held.lease = self.ledger.restart(&held.lease, &job.table).await?;
+        held.lease = self.restart(&held.lease, &job.table, signals).await?;
         Ok((Checkpoint::default(), 0))
+    }
+
+    /// Tries until the database says so: if it was done without an answer, who does
+    /// not know the new fence would hold the arrival for a long time.
+    async fn restart(
+        &self,
+        lease: &Lease,
+        table: &Table,
+        signals: &Signals,
+    ) -> Result<Lease, LoadError> {
+        let mut backoff = Backoff::new(Policy::default());
+        loop {
+            let error = match self.ledger.restart(lease, table).await {
+                Err(error) if error.is_passing() => error,
+                answer => return Ok(answer?),
+            };
+            tracing::warn!(
+                error = crate::fate::chain(&error),
+                "the arrival is not known to be back at its start; trying again"
+            );
+            let delay = backoff.next_delay(None).unwrap_or(FREE_WITHIN);
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                () = signals.stop.cancelled() => return Err(LoadError::Stopped),
+            }
+        }
     }
 
     fn keep(&self, lease: Lease, loading: &Arc<Loading>) -> Keeper {

@@ -48,10 +48,10 @@ pub(super) async fn restart(pool: &PgPool, lease: &Lease, table: &Table) -> Resu
     let fence: Option<i64> = query_scalar(
         "-- ledger::restart
         UPDATE arrivage.arrival SET
-          fence = fence + 1, restart = false, reading = NULL, checkpoint_records = 0,
+          fence = $2 + 1, restart = false, reading = NULL, checkpoint_records = 0,
           checkpoint_offset = 0, checkpoint_state = NULL, bytes_read = 0,
           records_loaded = 0, records_rejected = 0
-        WHERE id = $1 AND fence = $2 AND lease_id = $3 AND state = 'loading'
+        WHERE id = $1 AND fence IN ($2, $2 + 1) AND lease_id = $3 AND state = 'loading'
         RETURNING fence",
     )
     .bind(lease.arrival.0)

@@ -42,8 +42,8 @@ pub(super) async fn restart(database: &Database, lease: &Lease, table: &Table) -
     let mut writing = database.write().await?;
     let fence: Option<i64> = sqlx::query_scalar(
         "-- ledger::restart
-        UPDATE arrivage_arrival SET fence = fence + 1, restart = 0
-        WHERE id = ?1 AND fence = ?2 AND lease_id = ?3 AND state = 'loading'
+        UPDATE arrivage_arrival SET fence = ?2 + 1, restart = 0
+        WHERE id = ?1 AND fence IN (?2, ?2 + 1) AND lease_id = ?3 AND state = 'loading'
         RETURNING fence",
     )
     .bind(lease.arrival.0)
