@@ -33,6 +33,9 @@ macro_rules! points {
 }
 
 points! {
+    /// A command that listens to signals has begun, and read nothing yet.
+    SignalsCaught = "signals.caught", before;
+
     /// The transaction of a chunk is open, and nothing is in it.
     ChunkBegun = "chunk.begun", before;
     /// A chunk's rows are on their way into the table.

@@ -9,6 +9,7 @@ mod endings;
 mod loads;
 mod registering;
 mod replays;
+mod starts;
 mod strike;
 mod zombies;
 
@@ -34,6 +35,7 @@ fn no_place_is_left_out() {
         &QUEUE,
         // Struck together with the loss of a COMMIT's answer.
         &[Point::StandingBegun],
+        &starts::PLACES,
     ];
     let struck: HashSet<Point> = places.concat().into_iter().collect();
     let left_out: Vec<_> = Point::ALL
