@@ -358,9 +358,12 @@ impl Processor {
         held: &Held,
         why: &arrivage_model::Failure,
     ) -> Result<(), LedgerError> {
-        self.ledger
-            .renew(&held.lease, REMOVAL.max(self.settings.lease))
-            .await?;
+        let lease = REMOVAL.max(self.settings.lease);
+        match self.ledger.renew(&held.lease, lease).await {
+            // It may be done already, without an answer: that says the next one.
+            Ok(()) | Err(LedgerError::Fenced) => {}
+            Err(error) => return Err(error),
+        }
         self.ledger
             .supersede(&held.lease, held.table.as_ref(), why)
             .await

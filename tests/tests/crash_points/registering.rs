@@ -37,7 +37,9 @@ async fn an_object_is_registered_once_whatever_happens_to_who_finds_it(kind: Kin
             }
             Action::Stop => {
                 watch.stopped().await?;
-                scene.register(1).await?;
+                if !strike.point.is_after() {
+                    scene.register(1).await?;
+                }
                 watch.process.sigcont()?;
                 watch.process.sigterm()?;
                 watch.ended(0).await?;

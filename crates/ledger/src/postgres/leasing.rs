@@ -244,13 +244,14 @@ pub(super) async fn supersede(
     reach(Point::SupersedeCommitted).map_err(classify::statement)
 }
 
+/// May be repeated by who holds the lease until it is answered.
 async fn rest(tx: &mut PgTransaction, lease: &Lease, state: State, why: &Failure) -> Result<()> {
     let result = query(
         "-- ledger::rest
         UPDATE arrivage.arrival SET
           state = $4, error_code = $5, error = $6, lease_until = NULL,
           finished_at = clock_timestamp()
-        WHERE id = $1 AND fence = $2 AND lease_id = $3 AND state = 'loading'",
+        WHERE id = $1 AND fence = $2 AND lease_id = $3 AND state IN ('loading', $4)",
     )
     .bind(lease.arrival.0)
     .bind(lease.fence.0)

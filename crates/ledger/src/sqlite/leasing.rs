@@ -230,6 +230,7 @@ pub(super) async fn supersede(
     reach(Point::SupersedeCommitted).map_err(classify::statement)
 }
 
+/// May be repeated by who holds the lease until it is answered.
 async fn rest(
     connection: &mut SqliteConnection,
     lease: &Lease,
@@ -239,9 +240,9 @@ async fn rest(
     let result = sqlx::query(
         "-- ledger::rest
         UPDATE arrivage_arrival SET
-          state = ?4, error_code = ?5, error = ?6, lease_id = NULL, lease_until = NULL,
+          state = ?4, error_code = ?5, error = ?6, lease_until = NULL,
           finished_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-        WHERE id = ?1 AND fence = ?2 AND lease_id = ?3 AND state = 'loading'",
+        WHERE id = ?1 AND fence = ?2 AND lease_id = ?3 AND state IN ('loading', ?4)",
     )
     .bind(lease.arrival.0)
     .bind(lease.fence.0)
