@@ -153,6 +153,13 @@ fn every_big_library_is_named_only_behind_its_door() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// With debug assertions a release would have fault points.
+#[test]
+fn nothing_that_is_shipped_has_debug_assertions() {
+    let manifest = fs::read_to_string(workspace().join("Cargo.toml")).expect("a manifest");
+    assert!(!manifest.contains("debug-assertions"));
+}
+
 #[test]
 fn model_does_no_io_and_waits_for_nothing() {
     let mut wrong = Vec::new();

@@ -51,7 +51,8 @@ pub(super) async fn restart(pool: &PgPool, lease: &Lease, table: &Table) -> Resu
           fence = $2 + 1, restart = false, reading = NULL, checkpoint_records = 0,
           checkpoint_offset = 0, checkpoint_state = NULL, bytes_read = 0,
           records_loaded = 0, records_rejected = 0
-        WHERE id = $1 AND fence IN ($2, $2 + 1) AND lease_id = $3 AND state = 'loading'
+        WHERE id = $1 AND lease_id = $3 AND state = 'loading'
+          AND (fence = $2 OR fence = $2 + 1 AND checkpoint_records = 0 AND checkpoint_offset = 0)
         RETURNING fence",
     )
     .bind(lease.arrival.0)

@@ -43,7 +43,8 @@ pub(super) async fn restart(database: &Database, lease: &Lease, table: &Table) -
     let fence: Option<i64> = sqlx::query_scalar(
         "-- ledger::restart
         UPDATE arrivage_arrival SET fence = ?2 + 1, restart = 0
-        WHERE id = ?1 AND fence IN (?2, ?2 + 1) AND lease_id = ?3 AND state = 'loading'
+        WHERE id = ?1 AND lease_id = ?3 AND state = 'loading'
+          AND (fence = ?2 OR fence = ?2 + 1 AND checkpoint_records = 0 AND checkpoint_offset = 0)
         RETURNING fence",
     )
     .bind(lease.arrival.0)
