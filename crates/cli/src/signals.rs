@@ -1,7 +1,9 @@
+use std::io;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use arrivage_processor::Signals;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::output;
 
@@ -10,12 +12,42 @@ use crate::output;
 const LET_GO: f64 = 0.7;
 const LEAVE: f64 = 0.95;
 
+/// What was caught before anybody listened.
+static CAUGHT: Mutex<Option<Caught>> = Mutex::new(None);
+
+struct Caught {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Caught {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+}
+
+/// From now on neither SIGTERM nor SIGINT ends the process: they wait for
+/// [`listen`]. For commands that will listen, and the earlier the better.
+pub(crate) fn catch() -> io::Result<()> {
+    *CAUGHT.lock().unwrap_or_else(PoisonError::into_inner) = Some(Caught::new()?);
+    Ok(())
+}
+
 /// The first SIGTERM or SIGINT asks to stop; a second one, or most of `drain`,
 /// lets go at once. What has not ended by then is ended, with `late` as exit code.
-pub(crate) fn listen(drain: Duration, late: u8) -> std::io::Result<Signals> {
+pub(crate) fn listen(drain: Duration, late: u8) -> io::Result<Signals> {
     let signals = Signals::default();
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let caught = CAUGHT.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Caught {
+        mut terminate,
+        mut interrupt,
+    } = match caught {
+        Some(caught) => caught,
+        None => Caught::new()?,
+    };
     let told = signals.clone();
     tokio::spawn(async move {
         let mut next = async || {

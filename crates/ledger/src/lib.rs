@@ -127,7 +127,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// Takes the arrival back to its start before its first record is read: the
     /// fence rises and the checkpoint goes to 0, then its rejects go, and its
     /// rows where the table can tell them. One transaction; returns the lease
-    /// with its new fence.
+    /// with its new fence. With the old one it may be repeated until it is answered:
+    /// the lease's id tells that nobody else was here.
     async fn restart(&self, lease: &Lease, table: &Table) -> Result<Lease>;
 
     /// Opens the transaction of one chunk.

@@ -10,6 +10,9 @@ use tracing::Instrument;
 use crate::board::Loading;
 use crate::fate::LoadError;
 
+/// So long after the end of its patience a load that does not move is let go.
+const MOMENT: Duration = Duration::from_millis(10);
+
 /// Keeps a lease for as long as the load moves. Its task is its own, so that a
 /// busy load never starves it; it ends when this is dropped.
 pub(crate) struct Keeper {
@@ -68,6 +71,7 @@ async fn keep(
                 length / 20
             }
         };
-        tokio::time::sleep(wait).await;
+        let patience = stall.saturating_sub(loading.idle()) + MOMENT;
+        tokio::time::sleep(wait.min(patience)).await;
     }
 }

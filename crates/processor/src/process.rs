@@ -172,7 +172,9 @@ impl Processor {
         if claim.overtaken && job.pipeline.order == Order::Newest {
             return Err(LedgerError::Overtaken.into());
         }
-        let (from, rejected) = self.start_over_if_ordered(claim, held, &job).await?;
+        let (from, rejected) = self
+            .start_over_if_ordered(claim, held, &job, signals)
+            .await?;
         let mut keeper = self.keep(held.lease, loading);
         let mut reading = self.read(claim, &job, from.clone(), loading);
         let load = Load {
@@ -202,6 +204,7 @@ impl Processor {
         claim: &Claim,
         held: &mut Held,
         job: &Job,
+        signals: &Signals,
     ) -> Result<(Checkpoint, u64), LoadError> {
         // Without the rows it has gathered, an atomic load has made no progress.
         let lost = job.pipeline.atomic
@@ -226,8 +229,34 @@ impl Processor {
         self.ledger
             .renew(&held.lease, REMOVAL.max(self.settings.lease))
             .await?;
-        held.lease = self.ledger.restart(&held.lease, &job.table).await?;
+        held.lease = self.restart(&held.lease, &job.table, signals).await?;
         Ok((Checkpoint::default(), 0))
+    }
+
+    /// Tries until the database says so: if it was done without an answer, who does
+    /// not know the new fence would hold the arrival for a long time.
+    async fn restart(
+        &self,
+        lease: &Lease,
+        table: &Table,
+        signals: &Signals,
+    ) -> Result<Lease, LoadError> {
+        let mut backoff = Backoff::new(Policy::default());
+        loop {
+            let error = match self.ledger.restart(lease, table).await {
+                Err(error) if error.is_passing() => error,
+                answer => return Ok(answer?),
+            };
+            tracing::warn!(
+                error = crate::fate::chain(&error),
+                "the arrival is not known to be back at its start; trying again"
+            );
+            let delay = backoff.next_delay(None).unwrap_or(FREE_WITHIN);
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                () = signals.stop.cancelled() => return Err(LoadError::Stopped),
+            }
+        }
     }
 
     fn keep(&self, lease: Lease, loading: &Arc<Loading>) -> Keeper {
@@ -347,7 +376,11 @@ impl Processor {
         // is something to remove.
         if records > 0 {
             let length = REMOVAL.max(self.settings.lease);
-            self.ledger.renew(&held.lease, length).await?;
+            match self.ledger.renew(&held.lease, length).await {
+                // It may be done already, without an answer: that says the next one.
+                Ok(()) | Err(LedgerError::Fenced) => {}
+                Err(error) => return Err(error),
+            }
         }
         self.ledger
             .supersede(&held.lease, held.table.as_ref(), why)

@@ -10,12 +10,18 @@ use xtask::place::workspace;
 
 /// Crate, and what it may depend on among ours. Everything may have the testkit for its tests.
 const CRATES: &[(&str, &[&str])] = &[
+    ("arrivage-fault", &[]),
     ("arrivage-model", &[]),
     ("arrivage-store", &["arrivage-model"]),
-    ("arrivage-ledger", &["arrivage-model"]),
+    ("arrivage-ledger", &["arrivage-model", "arrivage-fault"]),
     (
         "arrivage-watcher",
-        &["arrivage-model", "arrivage-ledger", "arrivage-store"],
+        &[
+            "arrivage-model",
+            "arrivage-ledger",
+            "arrivage-store",
+            "arrivage-fault",
+        ],
     ),
     (
         "arrivage-processor",
@@ -31,10 +37,11 @@ const CRATES: &[(&str, &[&str])] = &[
             "arrivage-watcher",
             "arrivage-processor",
             "arrivage-api",
+            "arrivage-fault",
         ],
     ),
     ("arrivage-testkit", &["xtask"]),
-    ("arrivage-tests", &["arrivage-testkit"]),
+    ("arrivage-tests", &["arrivage-testkit", "arrivage-fault"]),
     ("arrivage-protocol", &[]),
     // It judges the program, and so shares nothing with it.
     ("arrivage-auditor", &[]),
@@ -148,6 +155,13 @@ fn every_big_library_is_named_only_behind_its_door() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// With debug assertions a release would have fault points.
+#[test]
+fn nothing_that_is_shipped_has_debug_assertions() {
+    let manifest = fs::read_to_string(workspace().join("Cargo.toml")).expect("a manifest");
+    assert!(!manifest.contains("debug-assertions"));
 }
 
 #[test]

@@ -3,6 +3,8 @@
 mod aws;
 mod deaf;
 mod objects;
+#[cfg(debug_assertions)]
+mod queue_points;
 
 mod hundred_objects;
 mod notified_again;

@@ -2,13 +2,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrivage_ledger::{FoundBy, Registered, Registration, Replay};
+use arrivage_ledger::{FoundBy, LedgerError, Registered, Registration, Replay};
 use arrivage_model::{ArrivalId, Location, Mode, Object, Pipeline, State, StoreKind};
-use arrivage_processor::Until;
-use arrivage_store::Stores;
+use arrivage_processor::{Summary, Until};
+use arrivage_store::{Backoff, Stores};
 use arrivage_watcher::is_finished_name;
 use indicatif::{HumanCount, MultiProgress};
 use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
 
 use super::process;
 use crate::arguments::Load;
@@ -174,7 +175,9 @@ impl Registrar<'_> {
                 found_by: FoundBy::Person,
             });
         }
-        let mut registered = self.wiring.ledger.register(&registrations).await?;
+        let ledger = &self.wiring.ledger;
+        let mut registered =
+            patiently(self.wiring, async || ledger.register(&registrations).await).await?;
         for (answer, found) in registered.iter_mut().zip(&registrations) {
             // It stands at its key again, after another one: a HEAD has just said so.
             if let Registered::LoadedBefore(id) = *answer
@@ -184,7 +187,8 @@ impl Registrar<'_> {
                     .pipeline(&found.pipeline)
                     .is_some_and(|pipeline| pipeline.mode != Mode::Append)
             {
-                self.wiring.ledger.load_anew(id, &found.object).await?;
+                let now = &found.object;
+                patiently(self.wiring, async || ledger.load_anew(id, now).await).await?;
                 *answer = Registered::Requeued(id);
             }
         }
@@ -199,6 +203,32 @@ impl Registrar<'_> {
     }
 }
 
+/// Asks the ledger for a minute. A stopped process may hold what is asked for until
+/// its backend is ended.
+async fn patiently<T>(
+    wiring: &Wiring,
+    ask: impl AsyncFn() -> Result<T, LedgerError>,
+) -> Result<T, LedgerError> {
+    let deadline = Instant::now() + Summary::PATIENCE;
+    let mut backoff = Backoff::default();
+    loop {
+        let error = match ask().await {
+            Err(error) if error.is_passing() && Instant::now() < deadline => error,
+            answer => return answer,
+        };
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the ledger did not answer; asking again"
+        );
+        if let Err(error) = wiring.ledger.reap().await {
+            tracing::debug!(%error, "expired leases were not looked for");
+        }
+        if let Some(delay) = backoff.next_delay(None) {
+            sleep(delay).await;
+        }
+    }
+}
+
 /// Those that are to be loaded, and the code of those that are not.
 async fn sort_out(
     wiring: &Wiring,
@@ -207,7 +237,8 @@ async fn sort_out(
     let mut open = Vec::new();
     let mut code = exit::DONE;
     for id in ids {
-        let Some(arrival) = wiring.ledger.arrival(*id).await? else {
+        let Some(arrival) = patiently(wiring, async || wiring.ledger.arrival(*id).await).await?
+        else {
             continue;
         };
         match arrival.state {
@@ -243,7 +274,7 @@ async fn report(
     let mut code = exit::DONE;
     let mut arrivals = Vec::new();
     for id in ids {
-        arrivals.extend(wiring.ledger.arrival(*id).await?);
+        arrivals.extend(patiently(wiring, async || wiring.ledger.arrival(*id).await).await?);
     }
     for arrival in &arrivals {
         code = code.max(match arrival.state {

@@ -8,21 +8,27 @@ mod replay;
 mod serve;
 mod unload;
 
+use arrivage_fault::{Point, reach};
 use indicatif::MultiProgress;
 
 use crate::arguments::{Arguments, Command};
 use crate::exit::{self, Failure};
 use crate::logging;
 use crate::output;
+use crate::signals;
 use crate::wiring::{Schema, Wiring, configuration};
 
 /// Runs the command; returns the exit code.
 pub(crate) async fn execute(arguments: Arguments) -> u8 {
+    let listens = matches!(
+        &arguments.command,
+        Command::Run(_) | Command::Watch(_) | Command::Process(_) | Command::Load(_)
+    );
+    if listens && let Err(failure) = catch_signals() {
+        return exit::report(&failure);
+    }
     let bars = MultiProgress::new();
-    let level = match &arguments.command {
-        Command::Run(_) | Command::Watch(_) | Command::Process(_) | Command::Load(_) => "info",
-        _ => "warn",
-    };
+    let level = if listens { "info" } else { "warn" };
     logging::start(&arguments.common, level, &bars);
     match dispatch(arguments, &bars).await {
         Ok(code) => code,
@@ -30,7 +36,13 @@ pub(crate) async fn execute(arguments: Arguments) -> u8 {
     }
 }
 
+fn catch_signals() -> Result<(), Failure> {
+    signals::catch().map_err(Failure::person)?;
+    reach::<std::io::Error>(Point::SignalsCaught).map_err(Failure::again)
+}
+
 async fn dispatch(arguments: Arguments, bars: &MultiProgress) -> Result<u8, Failure> {
+    arrivage_fault::check().map_err(Failure::usage)?;
     let config = configuration(&arguments.common)?;
     if let Command::Check(check) = arguments.command {
         return check::check(config, check).await;

@@ -2,6 +2,7 @@
 
 use std::ops::{Range, RangeInclusive};
 
+use arrivage_fault::{Point, reach};
 use arrivage_model::{ArrivalId, Lease, Mode, Order, Place, Reject, Rows};
 use async_trait::async_trait;
 use sqlx::{Executor, PgPool};
@@ -34,6 +35,7 @@ impl Chunk {
         // Rows and checkpoint share the transaction: what a crash forgets, it
         // forgets of both. The commit that ends the arrival sets this on.
         let tx = begin_with(pool, Some(lease.id), "off").await?;
+        reach(Point::ChunkBegun).map_err(classify::statement)?;
         let mut chunk = Self {
             tx,
             lease: *lease,
@@ -132,6 +134,7 @@ impl Chunk {
         copy.send(encoder.piece.as_slice())
             .await
             .map_err(classify::statement)?;
+        reach(Point::ChunkCopying).map_err(classify::statement)?;
         copy.finish().await.map_err(|error| drifted(&name, error))?;
         Ok(())
     }
@@ -248,6 +251,7 @@ impl ChunkTransaction for Chunk {
 
     async fn commit(mut self: Box<Self>, advance: &Advance) -> Result<()> {
         let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        reach(Point::ChunkCopied).map_err(classify::statement)?;
         if advance.last {
             self.run("SET LOCAL synchronous_commit = on".to_owned())
                 .await?;
@@ -276,7 +280,9 @@ impl ChunkTransaction for Chunk {
         .execute(&mut *self.tx)
         .await
         .map_err(classify::statement)?;
-        self.tx.commit().await.map_err(classify::committing)
+        reach(Point::ChunkBeforeCommit).map_err(classify::statement)?;
+        self.tx.commit().await.map_err(classify::committing)?;
+        reach(Point::ChunkCommitted).map_err(classify::committing)
     }
 
     async fn roll_back(self: Box<Self>) {

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use arrivage_fault::{Point, reach};
 use arrivage_model::{Arrival, ArrivalId, Checkpoint, Fence, Lease, LeaseId};
 use sqlx::{PgPool, Row};
 
@@ -27,6 +28,7 @@ pub(super) async fn claim(
     };
     let lease_id = LeaseId::draw();
     let mut tx = begin(pool).await?;
+    reach(Point::ClaimBegun).map_err(classify::statement)?;
     // The rows are locked inside MATERIALIZED CTEs: a subquery with LIMIT in the
     // UPDATE's WHERE may run once per row of a nested loop and claim many. NO KEY
     // UPDATE, because a plain FOR UPDATE skips rows that a foreign key's lock holds.
@@ -89,6 +91,7 @@ pub(super) async fn claim(
         remember(&mut tx, owner, arrival.id).await?;
     }
     commit(tx).await?;
+    reach(Point::ClaimCommitted).map_err(classify::statement)?;
     let unsigned = |column: &str| u64::try_from(row.get::<i64, _>(column)).unwrap_or_default();
     Ok(Some(Claim {
         lease: Lease {

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use arrivage_fault::{Point, reach};
 use arrivage_model::{ArrivalId, ETag, Location, Object, State, VersionId};
 use sqlx::{PgPool, Row};
 
@@ -56,6 +57,7 @@ pub(super) async fn register(pool: &PgPool, found: &[Registration]) -> Result<Ve
     }
     let mut answers = vec![None; found.len()];
     let mut tx = begin(pool).await?;
+    reach(Point::RegisterBegun).map_err(classify::statement)?;
     let identities: Vec<Found<'_>> = identities.into_values().collect();
     let (listed, told): (Vec<_>, Vec<_>) = identities.into_iter().partition(Found::is_listed);
     let known = known(&mut tx, &listed).await?;
@@ -89,6 +91,7 @@ pub(super) async fn register(pool: &PgPool, found: &[Registration]) -> Result<Ve
         }
     }
     commit(tx).await?;
+    reach(Point::RegisterCommitted).map_err(classify::statement)?;
     Ok(answers
         .into_iter()
         .map(|answer| answer.expect("every registration has an identity"))

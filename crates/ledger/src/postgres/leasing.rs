@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use arrivage_fault::{Point, reach};
 use arrivage_model::{Failure, Fence, Lease, State, Table};
 use sqlx::postgres::PgQueryResult;
 use sqlx::{PgPool, Row};
@@ -22,6 +23,7 @@ fn held(result: &PgQueryResult) -> Result<()> {
 pub(super) async fn renew(keeper: &PgPool, lease: &Lease, length: Duration) -> Result<()> {
     // A renewal that a crash forgets only shortens the lease.
     let mut tx = begin_with(keeper, None, "off").await?;
+    reach(Point::RenewBegun).map_err(classify::statement)?;
     let result = query(
         "-- ledger::renew
         UPDATE arrivage.arrival
@@ -36,6 +38,7 @@ pub(super) async fn renew(keeper: &PgPool, lease: &Lease, length: Duration) -> R
     .await
     .map_err(classify::statement)?;
     commit(tx).await?;
+    reach(Point::RenewCommitted).map_err(classify::statement)?;
     held(&result)
 }
 
@@ -45,10 +48,11 @@ pub(super) async fn restart(pool: &PgPool, lease: &Lease, table: &Table) -> Resu
     let fence: Option<i64> = query_scalar(
         "-- ledger::restart
         UPDATE arrivage.arrival SET
-          fence = fence + 1, restart = false, reading = NULL, checkpoint_records = 0,
+          fence = $2 + 1, restart = false, reading = NULL, checkpoint_records = 0,
           checkpoint_offset = 0, checkpoint_state = NULL, bytes_read = 0,
           records_loaded = 0, records_rejected = 0
-        WHERE id = $1 AND fence = $2 AND lease_id = $3 AND state = 'loading'
+        WHERE id = $1 AND lease_id = $3 AND state = 'loading'
+          AND (fence = $2 OR fence = $2 + 1 AND checkpoint_records = 0 AND checkpoint_offset = 0)
         RETURNING fence",
     )
     .bind(lease.arrival.0)
@@ -58,9 +62,12 @@ pub(super) async fn restart(pool: &PgPool, lease: &Lease, table: &Table) -> Resu
     .await
     .map_err(classify::statement)?;
     let fence = fence.ok_or(LedgerError::Fenced)?;
+    reach(Point::RestartFenceMoved).map_err(classify::statement)?;
     staging::discard(&mut tx, lease.arrival).await?;
     remove(&mut tx, lease, table).await?;
+    reach(Point::RestartBeforeCommit).map_err(classify::statement)?;
     commit(tx).await?;
+    reach(Point::RestartCommitted).map_err(classify::statement)?;
     Ok(Lease {
         fence: Fence(fence),
         ..*lease
@@ -110,6 +117,7 @@ async fn begin_last(pool: &PgPool, lease: &Lease) -> Result<PgTransaction> {
 
 pub(super) async fn standing(pool: &PgPool, lease: &Lease) -> Result<Standing> {
     let mut tx = begin(pool).await?;
+    reach(Point::StandingBegun).map_err(classify::statement)?;
     end_own_backends(&mut tx, lease).await?;
     // A plain read would see the old value while the old transaction is in doubt.
     let row = query(
@@ -157,7 +165,9 @@ pub(super) async fn give_back(
     .execute(&mut *tx)
     .await
     .map_err(classify::statement)?;
+    reach(Point::GiveBackBeforeCommit).map_err(classify::statement)?;
     commit(tx).await?;
+    reach(Point::GiveBackCommitted).map_err(classify::statement)?;
     held(&result)
 }
 
@@ -195,18 +205,19 @@ pub(super) async fn retry_later(
     .await
     .map_err(classify::statement)?;
     let row = row.ok_or(LedgerError::Fenced)?;
+    reach(Point::RetryLaterBeforeCommit).map_err(classify::statement)?;
     commit(tx).await?;
+    reach(Point::RetryLaterCommitted).map_err(classify::statement)?;
     history::state(&row)
 }
 
 pub(super) async fn fail(pool: &PgPool, lease: &Lease, why: &Failure) -> Result<()> {
     let mut tx = begin_last(pool, lease).await?;
     rest(&mut tx, lease, State::Failed, why).await?;
-    if staging::exists(&mut tx, lease.arrival).await? {
-        staging::discard(&mut tx, lease.arrival).await?;
-        start_over(&mut tx, lease).await?;
-    }
-    commit(tx).await
+    staging::forget(&mut tx, lease.arrival).await?;
+    reach(Point::FailBeforeCommit).map_err(classify::statement)?;
+    commit(tx).await?;
+    reach(Point::FailCommitted).map_err(classify::statement)
 }
 
 pub(super) async fn supersede(
@@ -232,30 +243,19 @@ pub(super) async fn supersede(
         .map_err(classify::statement)?;
         remove(&mut tx, lease, table).await?;
     }
-    commit(tx).await
+    reach(Point::SupersedeBeforeCommit).map_err(classify::statement)?;
+    commit(tx).await?;
+    reach(Point::SupersedeCommitted).map_err(classify::statement)
 }
 
-/// None of its rows is there: the next claim begins with its first record, and
-/// takes the rejects out before.
-async fn start_over(tx: &mut PgTransaction, lease: &Lease) -> Result<()> {
-    query(
-        "-- ledger::start_over
-        UPDATE arrivage.arrival SET restart = true, records_loaded = 0 WHERE id = $1",
-    )
-    .bind(lease.arrival.0)
-    .execute(&mut **tx)
-    .await
-    .map_err(classify::statement)?;
-    Ok(())
-}
-
+/// May be repeated by who holds the lease until it is answered.
 async fn rest(tx: &mut PgTransaction, lease: &Lease, state: State, why: &Failure) -> Result<()> {
     let result = query(
         "-- ledger::rest
         UPDATE arrivage.arrival SET
           state = $4, error_code = $5, error = $6, lease_until = NULL,
           finished_at = clock_timestamp()
-        WHERE id = $1 AND fence = $2 AND lease_id = $3 AND state = 'loading'",
+        WHERE id = $1 AND fence = $2 AND lease_id = $3 AND state IN ('loading', $4)",
     )
     .bind(lease.arrival.0)
     .bind(lease.fence.0)

@@ -1,3 +1,4 @@
+use arrivage_fault::{Point, reach};
 use sqlx::migrate::Migrator;
 use sqlx::{Executor, PgPool};
 
@@ -35,6 +36,7 @@ pub(super) async fn migrate(pool: &PgPool) -> Result<()> {
         .await
         .map_err(classify::statement)?;
     tx.execute(PREPARE).await.map_err(classify::statement)?;
+    reach(Point::MigratePrepared).map_err(classify::statement)?;
     let done: Vec<i64> = query_scalar("-- ledger::migrate\nSELECT version FROM arrivage.migration")
         .fetch_all(&mut *tx)
         .await
@@ -52,8 +54,10 @@ pub(super) async fn migrate(pool: &PgPool) -> Result<()> {
             .execute(&mut *tx)
             .await
             .map_err(classify::statement)?;
+        reach(Point::MigrateApplied).map_err(classify::statement)?;
     }
-    commit(tx).await
+    commit(tx).await?;
+    reach(Point::MigrateCommitted).map_err(classify::statement)
 }
 
 pub(super) async fn check_version(pool: &PgPool) -> Result<()> {

@@ -227,11 +227,28 @@ pub(super) async fn reject(
     Ok(())
 }
 
-/// Forgets what was gathered, if anything was.
-pub(super) async fn discard(tx: &mut PgTransaction, arrival: ArrivalId) -> Result<()> {
-    if exists(tx, arrival).await? {
+/// Drops what was gathered; says whether anything was.
+pub(super) async fn discard(tx: &mut PgTransaction, arrival: ArrivalId) -> Result<bool> {
+    let exists = exists(tx, arrival).await?;
+    if exists {
         let sql = format!("-- ledger::discard\nDROP TABLE {}", name(arrival));
         tx.execute(&*sql).await.map_err(classify::statement)?;
+    }
+    Ok(exists)
+}
+
+/// The same for an arrival that comes to rest: none of its rows is there, so its next
+/// claim begins with its first record, and takes the rejects out before.
+pub(super) async fn forget(tx: &mut PgTransaction, arrival: ArrivalId) -> Result<()> {
+    if discard(tx, arrival).await? {
+        query(
+            "-- ledger::start_over
+            UPDATE arrivage.arrival SET restart = true, records_loaded = 0 WHERE id = $1",
+        )
+        .bind(arrival.0)
+        .execute(&mut **tx)
+        .await
+        .map_err(classify::statement)?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use arrivage_model::{ArrivalId, State, Table};
 use sqlx::{PgPool, Row};
 
-use super::{PgTransaction, begin, classify, commit, history, query, target};
+use super::{PgTransaction, begin, classify, commit, history, query, staging, target};
 use crate::orders::{dismissed, hindrance};
 use crate::{Dismissed, Result, Unloaded};
 
@@ -22,9 +22,12 @@ pub(super) async fn unload(pool: &PgPool, id: ArrivalId, table: &Table) -> Resul
         commit(tx).await?;
         return Ok(Unloaded::Unknown);
     };
-    let of = row.get::<i64, _>("records_loaded").unsigned_abs();
+    // What an atomic load has gathered is not in the table.
+    let of = match staging::discard(&mut tx, id).await? {
+        true => 0,
+        false => row.get::<i64, _>("records_loaded").unsigned_abs(),
+    };
     if let Some(refused) = hindrance(history::state(&row)?, of, row.get("error_code"), table) {
-        commit(tx).await?;
         return Ok(refused);
     }
     // The arrival first: whoever deletes first may leave rows that double.
@@ -88,6 +91,11 @@ pub(super) async fn dismiss(pool: &PgPool, ids: &[ArrivalId]) -> Result<Vec<Dism
     .execute(&mut *tx)
     .await
     .map_err(classify::statement)?;
+    for id in ids {
+        if states.get(&id.0) == Some(&State::Failed) {
+            staging::forget(&mut tx, *id).await?;
+        }
+    }
     commit(tx).await?;
     let answer = |id: &i64| {
         states

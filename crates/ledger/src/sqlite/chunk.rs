@@ -2,6 +2,7 @@
 
 use std::ops::{Range, RangeInclusive};
 
+use arrivage_fault::{Point, reach};
 use arrivage_model::{Lease, Order, Reject, Rows};
 use async_trait::async_trait;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
@@ -33,6 +34,7 @@ impl Chunk {
         destination: &Destination,
     ) -> Result<Self> {
         let mut writing = database.write().await?;
+        reach(Point::ChunkBegun).map_err(classify::statement)?;
         let table = &destination.table.name;
         if destination.atomic {
             staging::prepare(writing.connection(), lease, destination).await?;
@@ -69,6 +71,7 @@ impl Chunk {
     /// Leaves nothing behind of rows that were refused.
     async fn settle(&mut self, added: Result<(), sqlx::Error>) -> Result<()> {
         let mut added = added.map_err(|error| classify::loading(error, &self.destination));
+        reach(Point::ChunkCopying).map_err(classify::statement)?;
         if added.is_ok() {
             added = self.check_references().await;
         }
@@ -170,6 +173,7 @@ impl ChunkTransaction for Chunk {
     }
 
     async fn commit(mut self: Box<Self>, advance: &Advance) -> Result<()> {
+        reach(Point::ChunkCopied).map_err(classify::statement)?;
         let connection = live(&mut self.writing)?;
         if self.destination.order == Order::Newest
             && order::is_overtaken(connection, self.lease.arrival).await?
@@ -188,7 +192,9 @@ impl ChunkTransaction for Chunk {
             writing.roll_back().await;
             return Err(LedgerError::NotMatched);
         }
-        writing.commit().await
+        reach(Point::ChunkBeforeCommit).map_err(classify::statement)?;
+        writing.commit().await?;
+        reach(Point::ChunkCommitted).map_err(classify::committing)
     }
 
     async fn roll_back(self: Box<Self>) {

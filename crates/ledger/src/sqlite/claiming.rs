@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use arrivage_fault::{Point, reach};
 use arrivage_model::{Arrival, ArrivalId, Checkpoint, Fence, Lease, LeaseId};
 use sqlx::{Row, SqliteConnection};
 
@@ -29,6 +30,7 @@ pub(super) async fn claim(
         return Ok(None);
     }
     let mut writing = database.write().await?;
+    reach(Point::ClaimBegun).map_err(classify::statement)?;
     let connection = writing.connection();
     let mut claimed = None;
     while let Some(candidate) = candidate(connection, pipelines, scope, owner).await? {
@@ -51,6 +53,7 @@ pub(super) async fn claim(
         break;
     }
     writing.commit().await?;
+    reach(Point::ClaimCommitted).map_err(classify::statement)?;
     Ok(claimed)
 }
 

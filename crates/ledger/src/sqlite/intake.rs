@@ -1,3 +1,4 @@
+use arrivage_fault::{Point, reach};
 use arrivage_model::{ArrivalId, Object, State};
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use sqlx::{Row, SqliteConnection};
@@ -15,6 +16,7 @@ pub(super) async fn register(
         return Ok(Vec::new());
     }
     let mut writing = database.write().await?;
+    reach(Point::RegisterBegun).map_err(classify::statement)?;
     let mut answers = Vec::with_capacity(found.len());
     for registration in found {
         let answer = match insert(writing.connection(), registration).await? {
@@ -24,6 +26,7 @@ pub(super) async fn register(
         answers.push(answer);
     }
     writing.commit().await?;
+    reach(Point::RegisterCommitted).map_err(classify::statement)?;
     Ok(answers)
 }
 

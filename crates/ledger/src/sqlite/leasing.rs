@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use arrivage_fault::{Point, reach};
 use arrivage_model::{ErrorCode, Failure, Fence, Lease, State, Table};
 use sqlx::sqlite::SqliteQueryResult;
 use sqlx::{Row, SqliteConnection};
@@ -19,6 +20,7 @@ fn held(result: &SqliteQueryResult) -> Result<()> {
 
 pub(super) async fn renew(database: &Database, lease: &Lease, length: Duration) -> Result<()> {
     let mut writing = database.write().await?;
+    reach(Point::RenewBegun).map_err(classify::statement)?;
     let result = sqlx::query(
         "-- ledger::renew
         UPDATE arrivage_arrival SET lease_until = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?4)
@@ -32,15 +34,17 @@ pub(super) async fn renew(database: &Database, lease: &Lease, length: Duration) 
     .await
     .map_err(classify::statement)?;
     held(&result)?;
-    writing.commit().await
+    writing.commit().await?;
+    reach(Point::RenewCommitted).map_err(classify::statement)
 }
 
 pub(super) async fn restart(database: &Database, lease: &Lease, table: &Table) -> Result<Lease> {
     let mut writing = database.write().await?;
     let fence: Option<i64> = sqlx::query_scalar(
         "-- ledger::restart
-        UPDATE arrivage_arrival SET fence = fence + 1, restart = 0
-        WHERE id = ?1 AND fence = ?2 AND lease_id = ?3 AND state = 'loading'
+        UPDATE arrivage_arrival SET fence = ?2 + 1, restart = 0
+        WHERE id = ?1 AND lease_id = ?3 AND state = 'loading'
+          AND (fence = ?2 OR fence = ?2 + 1 AND checkpoint_records = 0 AND checkpoint_offset = 0)
         RETURNING fence",
     )
     .bind(lease.arrival.0)
@@ -50,10 +54,13 @@ pub(super) async fn restart(database: &Database, lease: &Lease, table: &Table) -
     .await
     .map_err(classify::statement)?;
     let fence = fence.ok_or(LedgerError::Fenced)?;
+    reach(Point::RestartFenceMoved).map_err(classify::statement)?;
     staging::discard(writing.connection(), lease.arrival).await?;
     forget_progress(writing.connection(), lease).await?;
     remove(writing.connection(), lease, table).await?;
+    reach(Point::RestartBeforeCommit).map_err(classify::statement)?;
     writing.commit().await?;
+    reach(Point::RestartCommitted).map_err(classify::statement)?;
     Ok(Lease {
         fence: Fence(fence),
         ..*lease
@@ -99,6 +106,7 @@ async fn remove(connection: &mut SqliteConnection, lease: &Lease, table: &Table)
 /// knows.
 pub(super) async fn standing(database: &Database, lease: &Lease) -> Result<Standing> {
     let mut writing = database.write().await?;
+    reach(Point::StandingBegun).map_err(classify::statement)?;
     let row = sqlx::query(
         "-- ledger::standing
         SELECT fence = ?2 AND lease_id IS ?3 AS held, state, checkpoint_records, checkpoint_offset
@@ -144,7 +152,9 @@ pub(super) async fn give_back(
     .await
     .map_err(classify::statement)?;
     held(&result)?;
-    writing.commit().await
+    reach(Point::GiveBackBeforeCommit).map_err(classify::statement)?;
+    writing.commit().await?;
+    reach(Point::GiveBackCommitted).map_err(classify::statement)
 }
 
 pub(super) async fn retry_later(
@@ -191,18 +201,19 @@ pub(super) async fn retry_later(
     .await
     .map_err(classify::statement)?;
     held(&result)?;
+    reach(Point::RetryLaterBeforeCommit).map_err(classify::statement)?;
     writing.commit().await?;
+    reach(Point::RetryLaterCommitted).map_err(classify::statement)?;
     Ok(State::Waiting)
 }
 
 pub(super) async fn fail(database: &Database, lease: &Lease, why: &Failure) -> Result<()> {
     let mut writing = database.write().await?;
     rest(writing.connection(), lease, State::Failed, why).await?;
-    if staging::exists(writing.connection(), lease.arrival).await? {
-        staging::discard(writing.connection(), lease.arrival).await?;
-        start_over(writing.connection(), lease).await?;
-    }
-    writing.commit().await
+    staging::forget(writing.connection(), lease.arrival).await?;
+    reach(Point::FailBeforeCommit).map_err(classify::statement)?;
+    writing.commit().await?;
+    reach(Point::FailCommitted).map_err(classify::statement)
 }
 
 pub(super) async fn supersede(
@@ -218,23 +229,12 @@ pub(super) async fn supersede(
         forget_progress(writing.connection(), lease).await?;
         remove(writing.connection(), lease, table).await?;
     }
-    writing.commit().await
+    reach(Point::SupersedeBeforeCommit).map_err(classify::statement)?;
+    writing.commit().await?;
+    reach(Point::SupersedeCommitted).map_err(classify::statement)
 }
 
-/// None of its rows is there: the next claim begins with its first record, and
-/// takes the rejects out before.
-async fn start_over(connection: &mut SqliteConnection, lease: &Lease) -> Result<()> {
-    sqlx::query(
-        "-- ledger::start_over
-        UPDATE arrivage_arrival SET restart = 1, records_loaded = 0 WHERE id = ?1",
-    )
-    .bind(lease.arrival.0)
-    .execute(connection)
-    .await
-    .map_err(classify::statement)?;
-    Ok(())
-}
-
+/// May be repeated by who holds the lease until it is answered.
 async fn rest(
     connection: &mut SqliteConnection,
     lease: &Lease,
@@ -244,9 +244,9 @@ async fn rest(
     let result = sqlx::query(
         "-- ledger::rest
         UPDATE arrivage_arrival SET
-          state = ?4, error_code = ?5, error = ?6, lease_id = NULL, lease_until = NULL,
+          state = ?4, error_code = ?5, error = ?6, lease_until = NULL,
           finished_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-        WHERE id = ?1 AND fence = ?2 AND lease_id = ?3 AND state = 'loading'",
+        WHERE id = ?1 AND fence = ?2 AND lease_id = ?3 AND state IN ('loading', ?4)",
     )
     .bind(lease.arrival.0)
     .bind(lease.fence.0)

@@ -1,5 +1,6 @@
 use std::time::{Duration, Instant};
 
+use arrivage_fault::{Point, reach};
 use sqlx::Executor;
 use sqlx::migrate::Migrator;
 
@@ -33,6 +34,7 @@ pub(super) async fn migrate(database: &Database) -> Result<()> {
         .execute(PREPARE)
         .await
         .map_err(classify::statement)?;
+    reach(Point::MigratePrepared).map_err(classify::statement)?;
     let done: Vec<i64> =
         sqlx::query_scalar("-- ledger::migrate\nSELECT version FROM arrivage_migration")
             .fetch_all(writing.connection())
@@ -53,8 +55,10 @@ pub(super) async fn migrate(database: &Database) -> Result<()> {
             .execute(writing.connection())
             .await
             .map_err(classify::statement)?;
+        reach(Point::MigrateApplied).map_err(classify::statement)?;
     }
-    writing.commit().await
+    writing.commit().await?;
+    reach(Point::MigrateCommitted).map_err(classify::statement)
 }
 
 /// The file remembers this. Changing it needs the whole file for a moment, and

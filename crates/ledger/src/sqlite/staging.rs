@@ -185,12 +185,31 @@ pub(super) async fn reject(
     Ok(())
 }
 
-/// Forgets what was gathered, if anything was.
-pub(super) async fn discard(connection: &mut SqliteConnection, arrival: ArrivalId) -> Result<()> {
-    let sql = format!("-- ledger::discard\nDROP TABLE IF EXISTS {}", name(arrival));
-    connection
-        .execute(&*sql)
+/// Drops what was gathered; says whether anything was.
+pub(super) async fn discard(connection: &mut SqliteConnection, arrival: ArrivalId) -> Result<bool> {
+    let exists = exists(&mut *connection, arrival).await?;
+    if exists {
+        let sql = format!("-- ledger::discard\nDROP TABLE {}", name(arrival));
+        connection
+            .execute(&*sql)
+            .await
+            .map_err(classify::statement)?;
+    }
+    Ok(exists)
+}
+
+/// The same for an arrival that comes to rest: none of its rows is there, so its next
+/// claim begins with its first record, and takes the rejects out before.
+pub(super) async fn forget(connection: &mut SqliteConnection, arrival: ArrivalId) -> Result<()> {
+    if discard(&mut *connection, arrival).await? {
+        sqlx::query(
+            "-- ledger::start_over
+            UPDATE arrivage_arrival SET restart = 1, records_loaded = 0 WHERE id = ?1",
+        )
+        .bind(arrival.0)
+        .execute(connection)
         .await
         .map_err(classify::statement)?;
+    }
     Ok(())
 }

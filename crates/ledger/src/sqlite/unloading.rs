@@ -2,7 +2,7 @@ use arrivage_model::{ArrivalId, Table};
 use sqlx::SqliteConnection;
 
 use super::database::Database;
-use super::{classify, history, target};
+use super::{classify, history, staging, target};
 use crate::orders::{dismissed, hindrance};
 use crate::{Dismissed, Result, Unloaded};
 
@@ -11,7 +11,11 @@ pub(super) async fn unload(database: &Database, id: ArrivalId, table: &Table) ->
     let Some(arrival) = history::find(writing.connection(), id).await? else {
         return Ok(Unloaded::Unknown);
     };
-    let of = arrival.records_loaded.unsigned_abs();
+    // What an atomic load has gathered is not in the table.
+    let of = match staging::discard(writing.connection(), id).await? {
+        true => 0,
+        false => arrival.records_loaded.unsigned_abs(),
+    };
     if let Some(refused) = hindrance(arrival.state, of, arrival.error_code.as_deref(), table) {
         return Ok(refused);
     }
@@ -71,6 +75,7 @@ pub(super) async fn dismiss(database: &Database, ids: &[ArrivalId]) -> Result<Ve
             .execute(writing.connection())
             .await
             .map_err(classify::statement)?;
+            staging::forget(writing.connection(), id).await?;
         }
         answers.push(answer);
     }

@@ -156,7 +156,10 @@ async fn take_a_step<D: Database>(
             ledger.dismiss(&[id]).await.expect("is answered");
         }
         (16, _) => match what / 18 % 3 {
-            0 => ledger.load_anew(id).await.expect("is answered"),
+            0 => ledger
+                .load_anew(id, &found(KEY).object)
+                .await
+                .expect("is answered"),
             _ => {
                 world.notify(found(KEY)).await;
             }

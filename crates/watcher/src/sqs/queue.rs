@@ -1,6 +1,7 @@
 use std::error::Error;
 use std::time::Duration;
 
+use arrivage_fault::{Point, reach};
 use arrivage_store::{AccessKey, AwsSettings, Source, aws_config};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sqs::Client;
@@ -90,6 +91,7 @@ impl Queue {
             .send()
             .await
             .map_err(|error| self.explain("ReceiveMessage", &error))?;
+        reach(Point::QueueReceived).map_err(broken)?;
         Ok(answer
             .messages
             .unwrap_or_default()
@@ -116,6 +118,7 @@ impl Queue {
                 .build()
                 .expect("id and receipt are set")
         };
+        reach(Point::QueueBeforeDelete).map_err(broken)?;
         let answer = self
             .client
             .delete_message_batch()
@@ -124,6 +127,7 @@ impl Queue {
             .send()
             .await
             .map_err(|error| self.explain("DeleteMessageBatch", &error))?;
+        reach(Point::QueueDeleted).map_err(broken)?;
         let stayed = answer.failed.iter().map(|failed| {
             format!(
                 "{}: {}",
@@ -176,6 +180,10 @@ impl Queue {
             source: Some(format!("{operation}: {code}: {said}").into()),
         }
     }
+}
+
+fn broken(connection: std::io::Error) -> QueueError {
+    QueueError::Unavailable(connection.into())
 }
 
 /// Whether nobody gave us credentials, rather than that somebody did not answer.
