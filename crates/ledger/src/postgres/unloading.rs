@@ -23,11 +23,12 @@ pub(super) async fn unload(pool: &PgPool, id: ArrivalId, table: &Table) -> Resul
         return Ok(Unloaded::Unknown);
     };
     // What an atomic load has gathered is not in the table.
-    let of = match staging::discard(&mut tx, id).await? {
+    let of = match staging::exists(&mut tx, id).await? {
         true => 0,
         false => row.get::<i64, _>("records_loaded").unsigned_abs(),
     };
     if let Some(refused) = hindrance(history::state(&row)?, of, row.get("error_code"), table) {
+        commit(tx).await?;
         return Ok(refused);
     }
     // The arrival first: whoever deletes first may leave rows that double.
@@ -44,6 +45,7 @@ pub(super) async fn unload(pool: &PgPool, id: ArrivalId, table: &Table) -> Resul
     .execute(&mut *tx)
     .await
     .map_err(classify::statement)?;
+    staging::discard(&mut tx, id).await?;
     let rejects = remove_rejects(&mut tx, id).await?;
     let rows = match table.has_arrival_id {
         true => remove_rows(&mut tx, id, table).await?,

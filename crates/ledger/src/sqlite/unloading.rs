@@ -12,7 +12,7 @@ pub(super) async fn unload(database: &Database, id: ArrivalId, table: &Table) ->
         return Ok(Unloaded::Unknown);
     };
     // What an atomic load has gathered is not in the table.
-    let of = match staging::discard(writing.connection(), id).await? {
+    let of = match staging::exists(writing.connection(), id).await? {
         true => 0,
         false => arrival.records_loaded.unsigned_abs(),
     };
@@ -33,6 +33,7 @@ pub(super) async fn unload(database: &Database, id: ArrivalId, table: &Table) ->
     .execute(writing.connection())
     .await
     .map_err(classify::statement)?;
+    staging::discard(writing.connection(), id).await?;
     let rejects = remove_rejects(writing.connection(), id).await?;
     let rows = match table.has_arrival_id {
         true => remove_rows(writing.connection(), id, table).await?,
