@@ -1,7 +1,9 @@
-//! `cargo xtask bench`: how long a load takes beside `psql \copy`, and how much memory it needs.
+//! `cargo xtask bench load`: how long a load takes beside `psql \copy`, and how much memory it needs.
 //!
 //! Times are compared within one run, one program after the other, and given as medians: this says
 //! something on a noisy machine, where seconds do not.
+
+pub(crate) mod ledger;
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -36,7 +38,7 @@ l_shipmode,l_comment\n";
 pub(crate) fn bench() -> Result<()> {
     let folder = target().join("bench");
     fs::create_dir_all(&folder)?;
-    build()?;
+    build(&["--package", "arrivage-cli"])?;
     let plain = plain(&folder)?;
     let gzip = gzip(&folder, &plain)?;
     let cluster = Cluster::start_new().context("PostgreSQL does not start")?;
@@ -85,8 +87,8 @@ pub(crate) fn bench() -> Result<()> {
     Ok(())
 }
 
-fn build() -> Result<()> {
-    let built = cargo(&["build", "--release", "--package", "arrivage-cli"]).status()?;
+fn build(what: &[&str]) -> Result<()> {
+    let built = cargo(&["build", "--release"]).args(what).status()?;
     ensure!(built.success(), "the program does not build");
     Ok(())
 }
@@ -105,6 +107,33 @@ impl Bench {
         Ok(url)
     }
 
+    /// The same with a ledger in it.
+    fn migrated(&self) -> Result<String> {
+        let url = self.database()?;
+        let configuration = self.configure(&url)?;
+        let migrated = tied(target().join("release/arrivage"))
+            .args(["migrate", "--config"])
+            .arg(&configuration)
+            .stderr(Stdio::null())
+            .status()?;
+        ensure!(migrated.success(), "migrate: {migrated}");
+        Ok(url)
+    }
+
+    fn configure(&self, url: &str) -> Result<PathBuf> {
+        let configuration = self.folder.join("arrivage.toml");
+        let pattern = self.folder.join("*");
+        fs::write(
+            &configuration,
+            format!(
+                "[database]\nurl = \"{url}\"\n[[pipeline]]\nname = \"lineitem\"\n\
+                 match = [\"{}\"]\ntable = \"lineitem\"\n",
+                pattern.display()
+            ),
+        )?;
+        Ok(configuration)
+    }
+
     fn copy(&self, file: &Path) -> Result<Duration> {
         let url = self.database()?;
         let copy = format!("\\copy lineitem FROM '{}' CSV HEADER", file.display());
@@ -116,17 +145,14 @@ impl Bench {
 
     /// How long a load takes, and the most that was resident, in KiB.
     fn load(&self, file: &Path, rows: u64) -> Result<(Duration, u64)> {
-        let url = self.database()?;
-        let configuration = self.folder.join("arrivage.toml");
-        let pattern = self.folder.join("*");
-        fs::write(
-            &configuration,
-            format!(
-                "[database]\nurl = \"{url}\"\n[[pipeline]]\nname = \"lineitem\"\n\
-                 match = [\"{}\"]\ntable = \"lineitem\"\n",
-                pattern.display()
-            ),
-        )?;
+        self.load_after(file, rows, "SELECT 1")
+    }
+
+    /// The same where these statements have changed the ledger before.
+    fn load_after(&self, file: &Path, rows: u64, before: &str) -> Result<(Duration, u64)> {
+        let url = self.migrated()?;
+        sql(&url, before)?;
+        let configuration = self.configure(&url)?;
         let started = Instant::now();
         let mut load = tied(target().join("release/arrivage"))
             .arg("load")

@@ -23,7 +23,8 @@ Usage: cargo xtask COMMAND
 
   check     everything: servers, format, lints, tests, doc tests, licences
   servers   starts the servers of the tests and stays until Ctrl-C
-  bench     loads beside psql's \\copy: ratios of time, and peak memory
+  bench     load: beside psql's \\copy, ratios of time, and peak memory
+            ledger: what the ledger's writes cost, and how long claims take
   soak      [--minutes N] [--seed S] [--plant lost|doubled|forgetful]
             the program under every fault at once, and then an audit";
 
@@ -33,7 +34,8 @@ fn main() -> ExitCode {
     let done = match arguments[..] {
         ["check"] => check::check(),
         ["servers"] => servers::stay(),
-        ["bench"] => bench::bench().map(|()| ExitCode::SUCCESS),
+        ["bench", "load"] => bench::bench().map(|()| ExitCode::SUCCESS),
+        ["bench", "ledger"] => bench::ledger::bench().map(|()| ExitCode::SUCCESS),
         ["soak", ref order @ ..] => soak::soak(order),
         _ => {
             eprintln!("{USAGE}");

@@ -105,14 +105,15 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$;
 
 -- Whether a newer content of the arrival's key is loaded or being loaded. Newer is, in
--- this order: the later last_modified; the greater sequencer (hexadecimal, of any
--- length); what was registered later.
+-- this order: the later last_modified, to the second, because listings and HEAD tell no
+-- more; the greater sequencer (hexadecimal, of any length); what was registered later.
 CREATE FUNCTION arrivage.is_overtaken(p_id bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
   SELECT EXISTS (
     SELECT FROM arrivage.arrival a
     JOIN arrivage.arrival b USING (pipeline, store, bucket, key)
     WHERE a.id = p_id AND b.id <> a.id AND b.state IN ('loading', 'loaded') AND CASE
-      WHEN b.last_modified <> a.last_modified THEN b.last_modified > a.last_modified
+      WHEN date_trunc('second', b.last_modified) <> date_trunc('second', a.last_modified)
+        THEN b.last_modified > a.last_modified
       WHEN rpad(lower(b.sequencer), 64, '0') <> rpad(lower(a.sequencer), 64, '0')
         THEN rpad(lower(b.sequencer), 64, '0') > rpad(lower(a.sequencer), 64, '0')
       ELSE b.id > a.id END)

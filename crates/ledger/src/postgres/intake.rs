@@ -334,6 +334,24 @@ async fn count(
     Ok(())
 }
 
+/// What stands at its key now is the newest of its contents, whatever the clocks of
+/// stores and notifications say.
+async fn put_last(tx: &mut super::PgTransaction, id: ArrivalId) -> Result<()> {
+    query(
+        "-- ledger::put_last
+        UPDATE arrivage.arrival a SET last_modified = greatest(a.last_modified, (
+          SELECT max(b.last_modified) + interval '1 second' FROM arrivage.arrival b
+          WHERE b.pipeline = a.pipeline AND b.store = a.store AND b.bucket = a.bucket
+            AND b.key = a.key AND b.id <> a.id))
+        WHERE a.id = $1",
+    )
+    .bind(id.0)
+    .execute(&mut **tx)
+    .await
+    .map_err(classify::statement)?;
+    Ok(())
+}
+
 pub(super) async fn load_anew(pool: &PgPool, id: ArrivalId, now: &Object) -> Result<()> {
     let mut tx = begin(pool).await?;
     let result = query(
@@ -349,6 +367,7 @@ pub(super) async fn load_anew(pool: &PgPool, id: ArrivalId, now: &Object) -> Res
     .map_err(classify::statement)?;
     if result.rows_affected() == 1 {
         as_of_now(&mut tx, id, now).await?;
+        put_last(&mut tx, id).await?;
     }
     commit(tx).await
 }

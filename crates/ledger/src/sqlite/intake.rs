@@ -168,6 +168,25 @@ pub(super) async fn as_of_now(
     Ok(())
 }
 
+/// What stands at its key now is the newest of its contents, whatever the clocks of
+/// stores and notifications say.
+pub(super) async fn put_last(connection: &mut SqliteConnection, id: ArrivalId) -> Result<()> {
+    sqlx::query(
+        "-- ledger::put_last
+        UPDATE arrivage_arrival AS a SET last_modified = coalesce(max(a.last_modified, (
+          SELECT strftime('%Y-%m-%dT%H:%M:%S', max(b.last_modified), '+1 second') || '.000000Z'
+          FROM arrivage_arrival b
+          WHERE b.pipeline = a.pipeline AND b.store = a.store AND b.bucket = a.bucket
+            AND b.key = a.key AND b.id <> a.id)), a.last_modified)
+        WHERE a.id = ?1",
+    )
+    .bind(id.0)
+    .execute(connection)
+    .await
+    .map_err(classify::statement)?;
+    Ok(())
+}
+
 fn message(found_by: &FoundBy) -> Option<&str> {
     match found_by {
         FoundBy::Message(id) => Some(id),

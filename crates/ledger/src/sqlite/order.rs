@@ -7,8 +7,9 @@ use super::classify;
 use crate::Result;
 
 /// Whether a newer content of the arrival's key is loaded or being loaded. Newer is,
-/// in this order: the later last_modified; the greater sequencer (hexadecimal, of any
-/// length); what was registered later.
+/// in this order: the later last_modified, to the second, because listings and HEAD
+/// tell no more; the greater sequencer (hexadecimal, of any length); what was
+/// registered later.
 pub(super) async fn is_overtaken(
     connection: &mut SqliteConnection,
     arrival: ArrivalId,
@@ -23,7 +24,8 @@ pub(super) async fn is_overtaken(
             SELECT *, substr(lower(sequencer) || printf('%.64c', '0'), 1, 64) AS nth
             FROM arrivage_arrival) b USING (pipeline, store, bucket, key)
           WHERE b.id <> a.id AND b.state IN ('loading', 'loaded') AND CASE
-            WHEN b.last_modified <> a.last_modified THEN b.last_modified > a.last_modified
+            WHEN substr(b.last_modified, 1, 19) <> substr(a.last_modified, 1, 19)
+              THEN b.last_modified > a.last_modified
             WHEN b.nth <> a.nth THEN b.nth > a.nth
             ELSE b.id > a.id END)",
     )

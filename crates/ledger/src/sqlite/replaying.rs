@@ -41,6 +41,7 @@ pub(super) async fn load_anew(database: &Database, id: ArrivalId, now: &Object) 
     if found.is_some_and(|arrival| arrival.state == State::Loaded) {
         queue(connection, id, true).await?;
         intake::as_of_now(connection, id, now).await?;
+        intake::put_last(connection, id).await?;
     }
     writing.commit().await
 }

@@ -96,13 +96,9 @@ pub(crate) async fn a_content_that_comes_again_is_the_newest<D: Database>() {
     world.load_whole(first, &orders, &[1]).await;
     let second = world.notify(content("e2", Some(2), None)).await.id();
     world.load_whole(second, &orders, &[2]).await;
-    let now = content("e1", Some(3), None).object;
+    // Clocks may say that the other one is as new, or newer.
+    let now = content("e1", Some(2), None).object;
     let anew = world.ledger.load_anew(first, &now).await;
     anew.expect("is answered");
     assert!(!world.claim_one(first).await.overtaken);
-    assert_eq!(
-        world.arrival(first).await.last_modified,
-        now.last_modified,
-        "its content was written then"
-    );
 }

@@ -1,0 +1,117 @@
+//! `cargo xtask bench ledger`: what the exactly-once path costs, and how long claims take in a
+//! ledger that has seen a lot.
+
+use std::fs;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, ensure};
+use xtask::place::{cargo, target, workspace};
+use xtask::postgres::{Cluster, sql};
+use xtask::process::tied;
+
+use super::{Bench, ROUNDS, ROWS, build, median, plain};
+
+/// What the ledger holds while claims are timed.
+const LOADED: u64 = 1_000_000;
+const WAITING: u64 = 100_000;
+const CLAIMS: u64 = 5_000;
+
+/// The advance without its writes, but for the last one, which says `loaded`.
+const WITHOUT_WRITES: &str = "
+    ALTER FUNCTION arrivage.advance RENAME TO advance_last;
+    CREATE FUNCTION arrivage.advance(
+      p_id bigint, p_fence bigint, p_lease uuid, p_from_records bigint, p_from_offset bigint,
+      p_records bigint, p_offset bigint, p_bytes_read bigint, p_state text, p_loaded bigint,
+      p_rejected bigint, p_reading text, p_last boolean, p_newest boolean
+    ) RETURNS void LANGUAGE plpgsql AS $$
+    BEGIN
+      IF p_last THEN
+        PERFORM arrivage.advance_last(p_id, p_fence, p_lease, 0, 0, p_records, p_offset,
+          p_bytes_read, p_state, p_loaded, p_rejected, p_reading, true, p_newest);
+      END IF;
+    END
+    $$";
+
+pub(crate) fn bench() -> Result<()> {
+    build(&["--package", "arrivage-cli"])?;
+    build(&["--package", "arrivage-ledger", "--example", "claim_latency"])?;
+    let folder = target().join("bench");
+    fs::create_dir_all(&folder)?;
+    let cluster = Cluster::start_new().context("PostgreSQL does not start")?;
+    let bench = Bench {
+        url: cluster.url(),
+        folder,
+    };
+    cost(&bench)?;
+    claims(&bench)
+}
+
+/// The same load with and without the ledger's writes, in turn.
+fn cost(bench: &Bench) -> Result<()> {
+    let file = plain(&bench.folder)?;
+    let (mut with, mut without) = (Vec::new(), Vec::new());
+    for round in 1..=ROUNDS {
+        with.push(bench.load(&file, ROWS)?.0);
+        without.push(bench.load_after(&file, ROWS, WITHOUT_WRITES)?.0);
+        println!("round {round} of {ROUNDS}");
+    }
+    let (with, without) = (median(&mut with), median(&mut without));
+    println!(
+        "{ROWS} rows, medians of {ROUNDS}: {:.2} s, without the ledger's writes {:.2} s: {:.3}",
+        with.as_secs_f64(),
+        without.as_secs_f64(),
+        with.as_secs_f64() / without.as_secs_f64()
+    );
+    Ok(())
+}
+
+/// Claims among a million loaded arrivals, then again while an old transaction keeps the vacuum
+/// from removing what the claims leave behind.
+fn claims(bench: &Bench) -> Result<()> {
+    let url = bench.migrated()?;
+    sql(&url, "CREATE TABLE orders (n bigint)")?;
+    let insert = |name: &str, state: &str, count: u64| {
+        format!(
+            "INSERT INTO arrivage.arrival (pipeline, store, bucket, key, etag, state, finished_at)
+             SELECT 'orders', 's3', 'drop', '{name}/' || n, 'e' || n, '{state}', now()
+             FROM generate_series(1, {count}) n"
+        )
+    };
+    sql(
+        &url,
+        "INSERT INTO arrivage.pipeline (name, max_attempts) VALUES ('orders', 5)",
+    )?;
+    sql(&url, &insert("old", "loaded", LOADED))?;
+    sql(&url, &insert("new", "waiting", WAITING))?;
+    sql(&url, "VACUUM ANALYZE arrivage.arrival")?;
+    print(&url, "claims among them")?;
+    let mut old = tied("psql");
+    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM arrivage.pipeline; \
+                 SELECT pg_sleep(600)";
+    let mut old = old
+        .args(["-qX", &url, "-c", begin])
+        .stdout(Stdio::null())
+        .spawn()?;
+    while sql(&url, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'BEGIN ISOLATION%' AND wait_event = 'PgSleep'")?.trim() != "1" {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    print(&url, "under an old transaction")?;
+    old.kill()?;
+    old.wait()?;
+    Ok(())
+}
+
+fn print(url: &str, what: &str) -> Result<()> {
+    let output = tied(target().join("release/examples/claim_latency"))
+        .args([url, &CLAIMS.to_string()])
+        .stderr(Stdio::inherit())
+        .output()?;
+    ensure!(output.status.success(), "claim_latency: {}", output.status);
+    let line = String::from_utf8(output.stdout)?;
+    let (median, last) = line.trim().split_once(' ').context("two numbers")?;
+    println!(
+        "{LOADED} loaded, {WAITING} waiting, {CLAIMS} {what}: median {median} ms, \
+         99th percentile {last} ms"
+    );
+    Ok(())
+}
