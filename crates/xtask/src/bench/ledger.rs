@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
-use xtask::place::{cargo, target, workspace};
+use xtask::place::target;
 use xtask::postgres::{Cluster, sql};
 use xtask::process::tied;
 
