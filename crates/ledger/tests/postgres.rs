@@ -4,6 +4,8 @@
 mod conformance;
 #[path = "postgres/plans.rs"]
 mod plans;
+#[path = "postgres/replacing.rs"]
+mod replacing;
 #[path = "postgres/server.rs"]
 mod server;
 

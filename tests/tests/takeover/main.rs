@@ -4,6 +4,7 @@
 mod configuration;
 mod crowd;
 mod frozen;
+mod gathering;
 mod heartbeat;
 mod kills;
 mod migrations;
