@@ -138,6 +138,10 @@ pub trait Ledger: Send + Sync + 'static {
         destination: &Destination,
     ) -> Result<Box<dyn ChunkTransaction>>;
 
+    /// The store holds this content at its key now, so that it is the newest one of
+    /// its key, whatever the clocks say.
+    async fn newest(&self, lease: &Lease) -> Result<()>;
+
     /// Whether the rows are there that an atomic load has gathered so far.
     async fn is_staged(&self, id: ArrivalId) -> Result<bool>;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use arrivage_ledger::{Claim, LedgerError, SharedLedger};
 use arrivage_model::{ArrivalId, Checkpoint, ErrorCode, Lease, Mode, Order, Router, State, Table};
-use arrivage_store::{Backoff, Policy, Stores};
+use arrivage_store::{Backoff, Policy, StoreError, Stores};
 use futures::FutureExt;
 use tokio::sync::Notify;
 use tracing::Instrument;
@@ -168,8 +168,12 @@ impl Processor {
         signals: &Signals,
     ) -> Result<(), LoadError> {
         let job = prepare(&self.ledger, &self.router, claim).await?;
-        held.table = Some(job.table.clone());
-        if claim.overtaken && job.pipeline.order == Order::Newest {
+        let overtaken = claim.overtaken && job.pipeline.order == Order::Newest;
+        // Rows that a replay was to bring in anew stay, as it cannot.
+        if !(overtaken && claim.restart) {
+            held.table = Some(job.table.clone());
+        }
+        if overtaken {
             return Err(LedgerError::Overtaken.into());
         }
         let (from, rejected) = self
@@ -206,10 +210,10 @@ impl Processor {
         job: &Job,
         signals: &Signals,
     ) -> Result<(Checkpoint, u64), LoadError> {
+        let gathers = job.pipeline.atomic && !claim.is_fresh();
+        let gathered = gathers && self.ledger.is_staged(claim.arrival.id).await?;
         // Without the rows it has gathered, an atomic load has made no progress.
-        let lost = job.pipeline.atomic
-            && !claim.is_fresh()
-            && !self.ledger.is_staged(claim.arrival.id).await?;
+        let lost = gathers && !gathered && !claim.restart;
         if !claim.restart && !lost {
             return Ok((
                 claim.checkpoint.clone(),
@@ -218,7 +222,7 @@ impl Processor {
         }
         let told_apart =
             job.table.has_arrival_id || matches!(job.pipeline.mode, Mode::Upsert { .. });
-        if !told_apart && !lost && claim.arrival.records_loaded > 0 {
+        if !told_apart && !lost && !gathered && claim.arrival.records_loaded > 0 {
             let message = format!(
                 "its {} rows cannot be told from others in table {}, so it cannot start over; \
                  add a column _arrival_id bigint for the next ones",
@@ -301,7 +305,10 @@ impl Processor {
         loading: &Loading,
         signals: &Signals,
     ) -> Outcome {
-        let fate = fate(error);
+        let fate = match error {
+            LoadError::Ledger(LedgerError::Overtaken) => self.overtaken(held, claim).await,
+            _ => fate(error),
+        };
         let why = failure(error);
         let mut backoff = Backoff::new(Policy::default());
         let mut deadline = None;
@@ -363,6 +370,23 @@ impl Processor {
             if let Some(delay) = backoff.next_delay(None) {
                 tokio::time::sleep(delay).await;
             }
+        }
+    }
+
+    /// A newer content seems to have come before it; but what stands at its key now
+    /// is the newest, whatever the clocks of stores and notifications say.
+    async fn overtaken(&self, held: &Held, claim: &Claim) -> Fate {
+        const SOON: Fate = Fate::GiveBack(Duration::from_secs(5));
+        let object = claim.arrival.object();
+        let store = self.stores.get(claim.arrival.store);
+        match store.head(&object.location, None).await {
+            Ok(now) if now.etag == object.etag => match self.ledger.newest(&held.lease).await {
+                Ok(()) => Fate::GiveBack(Duration::ZERO),
+                Err(LedgerError::Fenced) => Fate::Leave,
+                Err(_) => SOON,
+            },
+            Ok(_) | Err(StoreError::Gone(_)) => Fate::Supersede,
+            Err(_) => SOON,
         }
     }
 

@@ -12,7 +12,9 @@ on_both!(
     an_atomic_file_over_its_budget_leaves_no_row,
     what_the_table_refuses_of_an_atomic_file_is_rejected,
     a_new_content_replaces_the_rows_of_the_old_one,
-    an_old_content_that_comes_late_is_superseded,
+    what_stands_at_its_key_is_the_newest_whatever_its_time_says,
+    an_old_content_that_is_replayed_is_superseded_and_its_rows_stay,
+    members_that_come_late_are_gathered_too,
     replacing_needs_to_know_whose_rows_are_whose,
 );
 
@@ -107,24 +109,52 @@ async fn a_new_content_replaces_the_rows_of_the_old_one(to: Destination) -> Resu
     Ok(())
 }
 
-async fn an_old_content_that_comes_late_is_superseded(to: Destination) -> Result<()> {
-    let arrivage = items(&to, "order = \"newest\"")?;
+async fn what_stands_at_its_key_is_the_newest_whatever_its_time_says(
+    to: Destination,
+) -> Result<()> {
+    let arrivage = items(&to, "mode = \"replace\"")?;
     create_items(&to).await?;
     write(&arrivage, "id,name\n1,new\n", 1)?;
     arrivage.run(&["load", "in/a.csv"]).await?.expect(0);
-    write(&arrivage, "id,name\n2,old\n", 2)?;
-    let late = arrivage.run(&["load", "in/a.csv"]).await?;
-    late.says("a newer content of its key");
-    assert_eq!(
-        to.sql("SELECT state FROM arrivage.arrivals ORDER BY id")
-            .await?,
-        "loaded\nsuperseded"
-    );
-    assert_eq!(rows(&to).await?, "1|new");
-    arrivage.configure(&to.url(), &pipeline("order = \"any\""))?;
-    arrivage.run(&["replay", "2"]).await?.expect(0);
+    // As `cp -p` or `tar x` leave it.
+    write(&arrivage, "id,name\n2,older by its time\n", 2)?;
+    arrivage.run(&["load", "in/a.csv"]).await?.expect(0);
+    assert_eq!(rows(&to).await?, "2|older by its time");
+    Ok(())
+}
+
+async fn an_old_content_that_is_replayed_is_superseded_and_its_rows_stay(
+    to: Destination,
+) -> Result<()> {
+    let arrivage = items(&to, "mode = \"upsert\"\nkey = [\"id\"]")?;
+    create_items(&to).await?;
+    write(&arrivage, "id,name\n1,one\n2,two\n", 2)?;
+    arrivage.run(&["load", "in/a.csv"]).await?.expect(0);
+    write(&arrivage, "id,name\n2,zwei\n", 1)?;
+    arrivage.run(&["load", "in/a.csv"]).await?.expect(0);
+    arrivage
+        .run(&["replay", "--from-start", "1"])
+        .await?
+        .expect(0);
     arrivage.run(&["process", "--until-empty"]).await?.expect(0);
-    assert_eq!(rows(&to).await?, "1|new\n2|old");
+    let states = "SELECT state FROM arrivage.arrivals ORDER BY id";
+    assert_eq!(to.sql(states).await?, "superseded\nloaded");
+    assert_eq!(rows(&to).await?, "1|one\n2|zwei");
+    Ok(())
+}
+
+async fn members_that_come_late_are_gathered_too(to: Destination) -> Result<()> {
+    let format = "atomic = true\nformat.kind = \"json-lines\"";
+    let arrivage = items(&to, format)?;
+    create_items(&to).await?;
+    let lines = "{\"id\":1}\n{\"id\":2,\"name\":\"two\"}\n{\"id\":3}\n";
+    arrivage.file("in/a.csv", lines)?;
+    arrivage.file("in/empty.csv", "")?;
+    arrivage
+        .run(&["load", "in/a.csv", "in/empty.csv"])
+        .await?
+        .expect(0);
+    assert_eq!(rows(&to).await?, "1|\n2|two\n3|");
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 //! that only the whole program can show.
 
 mod constraints;
+mod credentials;
 mod drift;
 mod hostile;
 mod objects;

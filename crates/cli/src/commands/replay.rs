@@ -1,5 +1,5 @@
 use arrivage_ledger::{Filter, Replay as How, Replayed};
-use arrivage_model::{Arrival, ArrivalId, Mode, State};
+use arrivage_model::{Arrival, ArrivalId, ErrorCode, Mode, State};
 use serde::Serialize;
 
 use crate::arguments::Replay;
@@ -165,9 +165,20 @@ async fn select(wiring: &Wiring, options: &Replay) -> Result<Vec<Arrival>, Failu
     Ok(arrivals)
 }
 
+fn is_adopted(arrival: &Arrival) -> bool {
+    arrival.error_code.as_deref() == Some(ErrorCode::Adopted.as_str())
+}
+
 /// Rows that cannot be told from others cannot be taken out.
 async fn refuse_untold(wiring: &Wiring, arrivals: &[Arrival]) -> Result<(), Failure> {
     let mut told = std::collections::BTreeMap::new();
+    if let Some(adopted) = arrivals.iter().find(|arrival| is_adopted(arrival)) {
+        return Err(Failure::usage(format!(
+            "arrival {} was adopted: another tool loaded its rows, and they cannot be told from \
+             others; leave it out",
+            adopted.id
+        )));
+    }
     for arrival in arrivals.iter().filter(|arrival| arrival.records_loaded > 0) {
         let name = arrival.pipeline.as_str();
         if !told.contains_key(name) {
@@ -179,6 +190,11 @@ async fn refuse_untold(wiring: &Wiring, arrivals: &[Arrival]) -> Result<(), Fail
             let upserts = matches!(pipeline.mode, Mode::Upsert { .. });
             let table = wiring.ledger.table(&pipeline.table).await?;
             told.insert(name, (upserts || table.has_arrival_id, table.name));
+        }
+        // What an atomic load has gathered is not in the table yet.
+        let is_atomic = |name| wiring.router.pipeline(name).is_some_and(|p| p.atomic);
+        if arrival.state != State::Loaded && is_atomic(name) {
+            continue;
         }
         if let Some((false, table)) = told.get(name) {
             return Err(Failure::usage(format!(

@@ -104,14 +104,17 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   END
 $$;
 
--- Whether a newer content of the arrival's key is loaded or being loaded. Newer is, in
+-- Whether a newer content of the arrival's key is loaded, half loaded or being loaded. Newer is, in
 -- this order: the later last_modified, to the second, because listings and HEAD tell no
 -- more; the greater sequencer (hexadecimal, of any length); what was registered later.
 CREATE FUNCTION arrivage.is_overtaken(p_id bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
   SELECT EXISTS (
     SELECT FROM arrivage.arrival a
     JOIN arrivage.arrival b USING (pipeline, store, bucket, key)
-    WHERE a.id = p_id AND b.id <> a.id AND b.state IN ('loading', 'loaded') AND CASE
+    WHERE a.id = p_id AND b.id <> a.id
+      AND (b.state IN ('loading', 'loaded')
+        OR b.records_loaded > 0 AND b.state IN ('waiting', 'failed', 'dismissed'))
+      AND CASE
       WHEN date_trunc('second', b.last_modified) <> date_trunc('second', a.last_modified)
         THEN b.last_modified > a.last_modified
       WHEN rpad(lower(b.sequencer), 64, '0') <> rpad(lower(a.sequencer), 64, '0')

@@ -42,8 +42,7 @@ impl Chunk {
             destination: destination.clone(),
         };
         if destination.atomic {
-            let columns = chunk.columns();
-            staging::prepare(&mut chunk.tx, lease, &destination.table, &columns).await?;
+            staging::prepare(&mut chunk.tx, lease, &destination.table).await?;
         }
         Ok(chunk)
     }
@@ -176,7 +175,11 @@ impl Chunk {
     async fn show(&mut self, records: &RangeInclusive<u64>) -> Result<()> {
         let Destination { table, mode, .. } = &self.destination;
         let arrival = self.lease.arrival;
-        let sql = staging::publishing(arrival, mode, table, &self.columns(), records);
+        let columns = self.columns();
+        if columns.is_empty() {
+            return Ok(());
+        }
+        let sql = staging::publishing(arrival, mode, table, &columns, records);
         self.bring_in(&sql).await?;
         self.run("SET CONSTRAINTS ALL IMMEDIATE".to_owned()).await
     }

@@ -133,8 +133,9 @@ async fn known(
         SELECT f.place, a.id, a.state, a.state = 'loaded' AND EXISTS (
             SELECT FROM arrivage.arrival b
             WHERE b.pipeline = a.pipeline AND b.store = a.store AND b.bucket = a.bucket
-              AND b.key = a.key AND b.state = 'loaded'
-              AND (b.finished_at, b.id) > (a.finished_at, a.id)) AS overtaken
+              AND b.key = a.key AND CASE b.state
+                WHEN 'loaded' THEN (b.finished_at, b.id) > (a.finished_at, a.id)
+                ELSE b.started_at > a.finished_at END) AS overtaken
         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
           WITH ORDINALITY AS f (pipeline, store, bucket, key, etag, place)
         JOIN arrivage.arrival a USING (pipeline, store, bucket, key, etag)",
@@ -222,8 +223,9 @@ async fn notify_again(tx: &mut super::PgTransaction, found: &Found<'_>) -> Resul
         SELECT a.id, a.state, a.last_message, EXISTS (
             SELECT FROM arrivage.arrival b
             WHERE b.pipeline = a.pipeline AND b.store = a.store AND b.bucket = a.bucket
-              AND b.key = a.key AND b.state = 'loaded'
-              AND (b.finished_at, b.id) > (a.finished_at, a.id)) AS overtaken
+              AND b.key = a.key AND CASE b.state
+                WHEN 'loaded' THEN (b.finished_at, b.id) > (a.finished_at, a.id)
+                ELSE b.started_at > a.finished_at END) AS overtaken
         FROM arrivage.arrival a
         WHERE a.pipeline = $1 AND a.store = $2 AND a.bucket = $3 AND a.key = $4 AND a.etag = $5
         FOR NO KEY UPDATE OF a",
@@ -239,17 +241,18 @@ async fn notify_again(tx: &mut super::PgTransaction, found: &Found<'_>) -> Resul
     let id = ArrivalId(row.get("id"));
     let state = history::state(&row)?;
     let mut last: Option<String> = row.get("last_message");
-    let mut requeue = false;
+    let (mut requeue, mut is_new) = (false, false);
     for found_by in &found.messages {
         requeue |= again(state, last.as_deref(), found_by) == Again::Requeue;
         if let FoundBy::Message(message) = found_by {
+            is_new |= last.as_ref() != Some(message);
             last = Some(message.clone());
         }
     }
     if let Some(version) = found.version {
         pin(tx, id, version.as_str()).await?;
     }
-    if requeue {
+    if is_new {
         as_of_now(tx, id, object).await?;
     }
     count(
@@ -286,8 +289,8 @@ async fn as_of_now(tx: &mut super::PgTransaction, id: ArrivalId, now: &Object) -
     query(
         "-- ledger::as_of_now
         UPDATE arrivage.arrival SET
-          version_id = coalesce($2, version_id), sequencer = coalesce($3, sequencer),
-          last_modified = greatest(last_modified, $4)
+          version_id = coalesce($2, version_id), last_modified = greatest(last_modified, $4),
+          sequencer = CASE WHEN $4 < last_modified THEN sequencer ELSE coalesce($3, sequencer) END
         WHERE id = $1",
     )
     .bind(id.0)
@@ -336,13 +339,14 @@ async fn count(
 
 /// What stands at its key now is the newest of its contents, whatever the clocks of
 /// stores and notifications say.
-async fn put_last(tx: &mut super::PgTransaction, id: ArrivalId) -> Result<()> {
+pub(super) async fn put_last(tx: &mut super::PgTransaction, id: ArrivalId) -> Result<()> {
     query(
         "-- ledger::put_last
         UPDATE arrivage.arrival a SET last_modified = greatest(a.last_modified, (
           SELECT max(b.last_modified) + interval '1 second' FROM arrivage.arrival b
           WHERE b.pipeline = a.pipeline AND b.store = a.store AND b.bucket = a.bucket
-            AND b.key = a.key AND b.id <> a.id))
+            AND b.key = a.key AND b.id <> a.id
+            AND (b.state IN ('loading', 'loaded') OR b.records_loaded > 0)))
         WHERE a.id = $1",
     )
     .bind(id.0)

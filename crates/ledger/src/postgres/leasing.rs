@@ -6,8 +6,8 @@ use sqlx::postgres::PgQueryResult;
 use sqlx::{PgPool, Row};
 
 use super::{
-    PgTransaction, begin, begin_for, begin_with, classify, commit, history, microseconds, query,
-    query_scalar, staging, target,
+    PgTransaction, begin, begin_for, begin_with, classify, commit, history, intake, microseconds,
+    query, query_scalar, staging, target,
 };
 use crate::{LedgerError, Result, Standing};
 
@@ -91,6 +91,24 @@ async fn remove(tx: &mut PgTransaction, lease: &Lease, table: &Table) -> Result<
             .map_err(|error| target::drifted(&table.name, error))?;
     }
     Ok(())
+}
+
+pub(super) async fn newest(pool: &PgPool, lease: &Lease) -> Result<()> {
+    let mut tx = begin_for(pool, lease.id).await?;
+    let result = query(
+        "-- ledger::newest
+        UPDATE arrivage.arrival SET lease_until = lease_until
+        WHERE id = $1 AND fence = $2 AND lease_id = $3 AND state = 'loading'",
+    )
+    .bind(lease.arrival.0)
+    .bind(lease.fence.0)
+    .bind(lease.id.0)
+    .execute(&mut *tx)
+    .await
+    .map_err(classify::statement)?;
+    held(&result)?;
+    intake::put_last(&mut tx, lease.arrival).await?;
+    commit(tx).await
 }
 
 /// Ends the lease's other transactions: one that hangs would hold the row.

@@ -206,6 +206,10 @@ impl Ledger for PostgresLedger {
         leasing::standing(&self.pool, lease).await
     }
 
+    async fn newest(&self, lease: &Lease) -> Result<()> {
+        leasing::newest(&self.pool, lease).await
+    }
+
     async fn is_staged(&self, id: ArrivalId) -> Result<bool> {
         let mut tx = begin(&self.pool).await?;
         let staged = staging::exists(&mut tx, id).await?;

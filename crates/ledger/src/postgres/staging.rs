@@ -30,12 +30,7 @@ pub(super) async fn exists(tx: &mut PgTransaction, arrival: ArrivalId) -> Result
 }
 
 /// Makes the table where the load is at its start.
-pub(super) async fn prepare(
-    tx: &mut PgTransaction,
-    lease: &Lease,
-    table: &Table,
-    columns: &[String],
-) -> Result<()> {
+pub(super) async fn prepare(tx: &mut PgTransaction, lease: &Lease, table: &Table) -> Result<()> {
     let row = query(
         "-- ledger::is_at_start
         SELECT checkpoint_records = 0 AND checkpoint_offset = 0 AS at_start,
@@ -55,6 +50,7 @@ pub(super) async fn prepare(
     if !row.get::<bool, _>("may_create") {
         return Err(TargetRefusal::NoStaging(row.get("role")).into());
     }
+    // Every column: JSON's join when a record first names them.
     let staging = name(lease.arrival);
     let places = PLACE
         .map(|place| format!("0::bigint AS {place}"))
@@ -62,8 +58,7 @@ pub(super) async fn prepare(
     let sql = format!(
         "-- ledger::stage
         DROP TABLE IF EXISTS {staging};
-        CREATE TABLE {staging} AS SELECT {}, {places} FROM {} WITH NO DATA",
-        columns.join(", "),
+        CREATE TABLE {staging} AS SELECT *, {places} FROM {} WITH NO DATA",
         quoted(&table.name)
     );
     tx.execute(&*sql)
@@ -107,7 +102,8 @@ async fn replace(tx: &mut PgTransaction, lease: &Lease, table: &Table) -> Result
         "-- ledger::others
         SELECT b.id FROM arrivage.arrival a
         JOIN arrivage.arrival b USING (pipeline, store, bucket, key)
-        WHERE a.id = $1 AND b.id <> a.id AND b.state NOT IN ('waiting', 'loading')
+        WHERE a.id = $1 AND b.id <> a.id
+          AND (b.restart OR b.state NOT IN ('waiting', 'loading'))
         ORDER BY b.id FOR NO KEY UPDATE OF b",
     )
     .bind(lease.arrival.0)
@@ -127,11 +123,16 @@ async fn replace(tx: &mut PgTransaction, lease: &Lease, table: &Table) -> Result
     .execute(&mut **tx)
     .await
     .map_err(classify::statement)?;
-    query("-- ledger::remove_rejects\nDELETE FROM arrivage.reject WHERE arrival_id = ANY ($1)")
-        .bind(&others)
-        .execute(&mut **tx)
-        .await
-        .map_err(classify::statement)?;
+    // Of what failed, the rejects say why.
+    query(
+        "-- ledger::remove_rejects
+        DELETE FROM arrivage.reject r USING arrivage.arrival a
+        WHERE r.arrival_id = a.id AND a.id = ANY ($1) AND a.state = 'loaded'",
+    )
+    .bind(&others)
+    .execute(&mut **tx)
+    .await
+    .map_err(classify::statement)?;
     let rows = format!(
         "-- ledger::remove_rows\nDELETE FROM {} WHERE _arrival_id = ANY ($1)",
         quoted(&table.name)
@@ -217,14 +218,20 @@ pub(super) async fn reject(
         columns.join(", "),
         name(arrival)
     );
-    query(&sql)
+    let kept = query(&sql)
         .bind(arrival.0)
         .bind(i64::try_from(record).unwrap_or(i64::MAX))
         .bind(reason)
         .execute(&mut **tx)
         .await
         .map_err(classify::statement)?;
-    Ok(())
+    if kept.rows_affected() == 1 {
+        return Ok(());
+    }
+    // Not a row of it is refused, but what is done at the same time.
+    Err(LedgerError::Unexpected(sqlx::Error::Protocol(
+        reason.to_owned(),
+    )))
 }
 
 /// Drops what was gathered; says whether anything was.

@@ -71,8 +71,9 @@ async fn notify_again(
         SELECT a.id, a.state, a.last_message, EXISTS (
             SELECT 1 FROM arrivage_arrival b
             WHERE b.pipeline = a.pipeline AND b.store = a.store AND b.bucket = a.bucket
-              AND b.key = a.key AND b.state = 'loaded'
-              AND (b.finished_at, b.id) > (a.finished_at, a.id)) AS overtaken
+              AND b.key = a.key AND CASE b.state
+                WHEN 'loaded' THEN (b.finished_at, b.id) > (a.finished_at, a.id)
+                ELSE b.started_at > a.finished_at END) AS overtaken
         FROM arrivage_arrival a
         WHERE a.pipeline = ?1 AND a.store = ?2 AND a.bucket = ?3 AND a.key = ?4 AND a.etag = ?5",
     )
@@ -88,11 +89,14 @@ async fn notify_again(
     let state = history::state(&row)?;
     let last_message: Option<&str> = row.get("last_message");
     let what = again(state, last_message, &found.found_by);
+    let is_new = message(&found.found_by).is_some_and(|message| last_message != Some(message));
     let version = object.version_id.as_ref().map(|version| version.as_str());
     count(connection, id, &found.found_by, version).await?;
+    if is_new {
+        as_of_now(connection, id, object).await?;
+    }
     if what == Again::Requeue {
         requeue(connection, id).await?;
-        as_of_now(connection, id, object).await?;
         return Ok(Registered::Requeued(id));
     }
     Ok(match state {
@@ -154,7 +158,8 @@ pub(super) async fn as_of_now(
     sqlx::query(
         "-- ledger::as_of_now
         UPDATE arrivage_arrival SET
-          version_id = coalesce(?2, version_id), sequencer = coalesce(?3, sequencer),
+          version_id = coalesce(?2, version_id),
+          sequencer = CASE WHEN ?4 < last_modified THEN sequencer ELSE coalesce(?3, sequencer) END,
           last_modified = max(coalesce(last_modified, ?4), coalesce(?4, last_modified))
         WHERE id = ?1",
     )
@@ -177,7 +182,8 @@ pub(super) async fn put_last(connection: &mut SqliteConnection, id: ArrivalId) -
           SELECT strftime('%Y-%m-%dT%H:%M:%S', max(b.last_modified), '+1 second') || '.000000Z'
           FROM arrivage_arrival b
           WHERE b.pipeline = a.pipeline AND b.store = a.store AND b.bucket = a.bucket
-            AND b.key = a.key AND b.id <> a.id)), a.last_modified)
+            AND b.key = a.key AND b.id <> a.id
+            AND (b.state IN ('loading', 'loaded') OR b.records_loaded > 0))), a.last_modified)
         WHERE a.id = ?1",
     )
     .bind(id.0)

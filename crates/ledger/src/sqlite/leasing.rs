@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteQueryResult;
 use sqlx::{Row, SqliteConnection};
 
 use super::database::Database;
-use super::{classify, from_now, history, staging, target};
+use super::{classify, from_now, history, intake, staging, target};
 use crate::{LedgerError, Result, Standing};
 
 /// A statement that moves the arrival on is the lease's own, or nobody's.
@@ -36,6 +36,24 @@ pub(super) async fn renew(database: &Database, lease: &Lease, length: Duration) 
     held(&result)?;
     writing.commit().await?;
     reach(Point::RenewCommitted).map_err(classify::statement)
+}
+
+pub(super) async fn newest(database: &Database, lease: &Lease) -> Result<()> {
+    let mut writing = database.write().await?;
+    let result = sqlx::query(
+        "-- ledger::newest
+        UPDATE arrivage_arrival SET lease_until = lease_until
+        WHERE id = ?1 AND fence = ?2 AND lease_id = ?3 AND state = 'loading'",
+    )
+    .bind(lease.arrival.0)
+    .bind(lease.fence.0)
+    .bind(lease.id.to_string())
+    .execute(writing.connection())
+    .await
+    .map_err(classify::statement)?;
+    held(&result)?;
+    intake::put_last(writing.connection(), lease.arrival).await?;
+    writing.commit().await
 }
 
 pub(super) async fn restart(database: &Database, lease: &Lease, table: &Table) -> Result<Lease> {

@@ -152,6 +152,10 @@ impl Ledger for SqliteLedger {
         leasing::standing(&self.database, lease).await
     }
 
+    async fn newest(&self, lease: &Lease) -> Result<()> {
+        leasing::newest(&self.database, lease).await
+    }
+
     async fn is_staged(&self, id: ArrivalId) -> Result<bool> {
         let mut connection = self
             .database

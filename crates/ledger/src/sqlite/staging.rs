@@ -56,11 +56,11 @@ pub(super) async fn prepare(
     }
     discard(&mut *connection, lease.arrival).await?;
     let table = &destination.table.name;
+    // Every column: JSON's join when a record first names them.
     let places = PLACE.map(|place| format!("CAST(0 AS INTEGER) AS {place}"));
     let sql = format!(
-        "-- ledger::stage\nCREATE TABLE {} AS SELECT {}, {} FROM {} WHERE 0",
+        "-- ledger::stage\nCREATE TABLE {} AS SELECT *, {} FROM {} WHERE 0",
         name(lease.arrival),
-        names(destination),
         places.join(", "),
         quote(&table.name)
     );
@@ -95,7 +95,7 @@ pub(super) async fn make_way(
 const OTHERS: &str = "
     SELECT b.id FROM arrivage_arrival a
     JOIN arrivage_arrival b USING (pipeline, store, bucket, key)
-    WHERE a.id = ?1 AND b.id <> a.id AND b.state NOT IN ('waiting', 'loading')";
+    WHERE a.id = ?1 AND b.id <> a.id AND (b.restart OR b.state NOT IN ('waiting', 'loading'))";
 
 async fn replace(connection: &mut SqliteConnection, lease: &Lease, table: &Table) -> Result<()> {
     let statements = [
@@ -108,7 +108,8 @@ async fn replace(connection: &mut SqliteConnection, lease: &Lease, table: &Table
             WHERE id IN ({OTHERS}) AND state = 'loaded' AND records_loaded + records_rejected > 0"
         ),
         format!(
-            "-- ledger::remove_rejects\nDELETE FROM arrivage_reject WHERE arrival_id IN ({OTHERS})"
+            "-- ledger::remove_rejects
+            DELETE FROM arrivage_reject WHERE arrival_id IN ({OTHERS} AND b.state = 'loaded')"
         ),
         format!(
             "-- ledger::remove_rows\nDELETE FROM {} WHERE _arrival_id IN ({OTHERS})",
@@ -133,6 +134,10 @@ pub(super) async fn publish(
     destination: &Destination,
     records: &RangeInclusive<u64>,
 ) -> Result<(), sqlx::Error> {
+    let names = names(destination);
+    if names.is_empty() {
+        return Ok(());
+    }
     // OR ABORT: a constraint that says IGNORE or REPLACE would make records vanish.
     let sql = format!(
         "-- ledger::publish
@@ -141,7 +146,6 @@ pub(super) async fn publish(
         quote(&destination.table.name.name),
         name(arrival),
         on_conflict(destination),
-        names = names(destination),
     );
     sqlx::query(&sql)
         .bind(signed(*records.start()))

@@ -148,11 +148,15 @@ macro_rules! conformance {
                 what_fails_leaves_nothing_gathered_and_starts_over
                 a_superseded_or_restarted_load_leaves_nothing_gathered
                 a_new_content_replaces_the_rows_of_its_keys_others
+                replacing_takes_out_what_waits_to_start_over_and_keeps_why_others_failed
             }
             order {
                 newer_is_what_was_written_later
                 an_older_content_commits_nothing_after_a_newer_one_is_loading
                 a_content_that_comes_again_is_the_newest
+                a_new_message_makes_a_waiting_content_as_new_as_it_says
+                a_newer_content_that_is_half_loaded_holds_its_place
+                a_loaded_content_that_another_half_replaced_is_told_apart
             }
             targets {
                 a_table_is_seen_as_the_catalogue_has_it

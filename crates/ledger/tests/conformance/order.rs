@@ -1,6 +1,6 @@
 //! Which of two contents of a key may load after the other.
 
-use arrivage_ledger::{LedgerError, Registration, Scope};
+use arrivage_ledger::{LedgerError, Registered, Registration, Scope};
 use arrivage_model::{ArrivalId, Checkpoint, Object, Order, State};
 use chrono::{DateTime, Utc};
 
@@ -101,4 +101,68 @@ pub(crate) async fn a_content_that_comes_again_is_the_newest<D: Database>() {
     let anew = world.ledger.load_anew(first, &now).await;
     anew.expect("is answered");
     assert!(!world.claim_one(first).await.overtaken);
+}
+
+pub(crate) async fn a_new_message_makes_a_waiting_content_as_new_as_it_says<D: Database>() {
+    let world = World::<D>::new().await;
+    let orders = world.destination().await;
+    let first = world.notify(content("e1", Some(1), None)).await.id();
+    let second = world.notify(content("e2", Some(2), None)).await.id();
+    world.load_whole(second, &orders, &[2]).await;
+    let again = content("e1", Some(3), None);
+    world.notify(again.clone()).await;
+    assert!(!world.claim_one(first).await.overtaken);
+    // The same message once more says nothing new.
+    let late = Registration {
+        object: content("e1", Some(9), None).object,
+        ..again
+    };
+    world.notify(late).await;
+    let seen = world.arrival(first).await.last_modified;
+    assert_eq!(seen, content("e1", Some(3), None).object.last_modified);
+}
+
+pub(crate) async fn a_newer_content_that_is_half_loaded_holds_its_place<D: Database>() {
+    let world = World::<D>::new().await;
+    let orders = world.destination().await;
+    let old = world.notify(content("e1", Some(1), None)).await.id();
+    let new = world.notify(content("e2", Some(2), None)).await.id();
+    let claim = world.claim_one(new).await;
+    let start = Checkpoint::default();
+    let at = world.load(&claim.lease, &orders, &start, &[1]).await;
+    at.expect("loads");
+    let why = failure("the table is locked");
+    let given = world.ledger.give_back(
+        &claim.lease,
+        std::time::Duration::from_secs(3600),
+        Some(&why),
+    );
+    given.await.expect("is answered");
+    let claim = world.claim_one(old).await;
+    assert!(claim.overtaken);
+    // Unless the store says that it is the one which stands there now.
+    world.ledger.newest(&claim.lease).await.expect("holds it");
+    world.expire(old).await;
+    assert!(!world.claim_one(old).await.overtaken);
+    let stale = world.ledger.newest(&claim.lease).await;
+    assert!(matches!(stale, Err(LedgerError::Fenced)), "{stale:?}");
+}
+
+pub(crate) async fn a_loaded_content_that_another_half_replaced_is_told_apart<D: Database>() {
+    let world = World::<D>::new().await;
+    let orders = world.destination().await;
+    let first = world.notify(content("e1", Some(1), None)).await.id();
+    world.load_whole(first, &orders, &[1]).await;
+    let second = world.notify(content("e2", Some(2), None)).await.id();
+    let claim = world.claim_one(second).await;
+    let start = Checkpoint::default();
+    let at = world.load(&claim.lease, &orders, &start, &[2]).await;
+    at.expect("loads");
+    let why = failure("overwritten");
+    let superseded = world
+        .ledger
+        .supersede(&claim.lease, Some(&orders.table), &why);
+    superseded.await.expect("is answered");
+    let again = world.notify(content("e1", Some(3), None)).await;
+    assert_eq!(again, Registered::LoadedBefore(first));
 }

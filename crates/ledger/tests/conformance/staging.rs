@@ -233,3 +233,31 @@ pub(crate) async fn a_new_content_replaces_the_rows_of_its_keys_others<D: Databa
     let why = format!("its 2 rows were replaced by those of arrival {second}");
     assert_eq!(replaced.error.as_deref(), Some(why.as_str()));
 }
+
+pub(crate) async fn replacing_takes_out_what_waits_to_start_over_and_keeps_why_others_failed<
+    D: Database,
+>() {
+    let world = World::<D>::new().await;
+    let orders = world.atomic(Mode::Replace).await;
+    let first = world.notify(content("e1")).await.id();
+    world.show_whole(&orders, &[1, 2]).await;
+    let broken = world.notify(content("e2")).await.id();
+    let claim = world.claim("owner").await;
+    let chunk = world.ledger.begin(&claim.lease, &orders).await;
+    let mut chunk = chunk.expect("begins");
+    chunk.reject(&[reject(1)]).await.expect("keeps it");
+    let step = advance(&Checkpoint::default(), 0, 1);
+    chunk.commit(&step).await.expect("commits");
+    let failed = world.ledger.fail(&claim.lease, &failure("broken")).await;
+    failed.expect("is answered");
+    let ordered = world.ledger.replay(&[first], Replay::FromStart).await;
+    ordered.expect("is answered");
+    let due_later = format!("due_at = {}", D::moment(3600));
+    world.set(first, &due_later).await;
+
+    world.notify(content("e3")).await;
+    world.show_whole(&orders, &[3]).await;
+    assert_eq!(world.numbers("orders").await, [3]);
+    let rejects = world.ledger.rejects(broken, 0, 10).await;
+    assert_eq!(rejects.expect("is answered").len(), 1);
+}
