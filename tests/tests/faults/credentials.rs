@@ -43,7 +43,7 @@ impl Agent {
 
 fn credentials(nth: usize) -> String {
     let ends = SystemTime::now() + Duration::from_secs(12);
-    let ends = chrono::DateTime::<chrono::Utc>::from(ends).to_rfc3339();
+    let ends = chrono::DateTime::<chrono::Utc>::from(ends).format("%FT%TZ");
     format!(
         r#"{{"AccessKeyId":"{}","SecretAccessKey":"{}","Token":"session-{nth}","Expiration":"{ends}"}}"#,
         S3Server::ACCESS_KEY,
