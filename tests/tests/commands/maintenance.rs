@@ -30,7 +30,11 @@ async fn a_person_pauses_and_only_a_person_resumes(to: Destination) -> Result<()
     assert_eq!(row["reason"], "moving house");
     create_items(&to).await?;
     arrivage.file("in/a.csv", THREE)?;
-    for command in [&["load", "in/a.csv"][..], &["process", "--until-empty"]] {
+    for command in [
+        &["load", "in/a.csv"][..],
+        &["process", "--until-empty"],
+        &["check"],
+    ] {
         let held = arrivage.run(command).await?.expect(2);
         held.says("pipeline items is paused: moving house")
             .says("arrivage resume items");

@@ -135,6 +135,9 @@ async fn filters_choose(to: Destination) -> Result<()> {
         .run(&["replay", "--state", "lost"])
         .await?
         .expect(2);
+    let unknown = ["replay", "--pipeline", "item"];
+    let unknown = arrivage.run(&unknown).await?.expect(2);
+    unknown.says("there is no pipeline item, did you mean items?");
     Ok(())
 }
 

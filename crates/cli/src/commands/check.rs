@@ -81,8 +81,16 @@ async fn database(wiring: &Wiring) -> Result<Vec<Finding>, Failure> {
         Err(error) => return Ok(vec![Finding::new(what, Some(ledger_problem(error)))]),
     };
     let mut findings = vec![Finding::new(what, problem)];
-    for pipeline in wiring.router.pipelines() {
+    let pipelines = wiring.router.pipelines();
+    for pipeline in pipelines {
         findings.push(table(wiring, pipeline).await);
+    }
+    if version.is_ok() {
+        let names: Vec<String> = pipelines.iter().map(|p| p.name.clone()).collect();
+        for paused in wiring.ledger.paused(&names).await? {
+            let what = format!("pipeline {}", paused.pipeline);
+            findings.push(Finding::new(what, Some((exit::PERSON, paused.to_string()))));
+        }
     }
     Ok(findings)
 }

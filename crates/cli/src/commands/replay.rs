@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::arguments::Replay;
 use crate::exit::{self, Failure};
+use crate::names::nearest;
 use crate::output;
 use crate::wiring::Wiring;
 
@@ -162,7 +163,23 @@ async fn select(wiring: &Wiring, options: &Replay) -> Result<Vec<Arrival>, Failu
         }
         arrivals.reverse();
     }
+    if let (Some(name), true) = (&options.pipeline, arrivals.is_empty()) {
+        known(wiring, name)?;
+    }
     Ok(arrivals)
+}
+
+/// A name that nobody knows finds nothing, and is a mistake.
+fn known(wiring: &Wiring, name: &str) -> Result<(), Failure> {
+    let pipelines = wiring.router.pipelines();
+    let names = || pipelines.iter().map(|pipeline| pipeline.name.as_str());
+    if names().any(|known| known == name) {
+        return Ok(());
+    }
+    Err(Failure::usage(match nearest(name, names()) {
+        Some(near) => format!("there is no pipeline {name}, did you mean {near}?"),
+        None => format!("there is no pipeline {name}, and no arrival of it"),
+    }))
 }
 
 fn is_adopted(arrival: &Arrival) -> bool {

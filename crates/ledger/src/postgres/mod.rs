@@ -78,7 +78,10 @@ fn pool(connection: PgConnectOptions, size: u32) -> PgPool {
         .max_connections(size)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .idle_timeout(Duration::from_secs(60))
-        .after_release(|connection, _| Box::pin(in_step::is_in_step(connection)))
+        .after_release(|connection, _| {
+            // One that has ended has nothing more to say.
+            Box::pin(async move { Ok(in_step::is_in_step(connection).await.unwrap_or(false)) })
+        })
         .connect_lazy_with(connection)
 }
 
