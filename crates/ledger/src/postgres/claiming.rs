@@ -1,7 +1,9 @@
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use arrivage_fault::{Point, reach};
 use arrivage_model::{Arrival, ArrivalId, Checkpoint, Fence, Lease, LeaseId};
+use chrono::{DateTime, Utc};
 use sqlx::{PgPool, Row};
 
 use super::{begin, classify, commit, history, microseconds, query};
@@ -10,8 +12,61 @@ use crate::{Claim, Result, Scope};
 /// How long the last claim of a named owner is remembered.
 const OWNERS_KEPT: &str = "30 days";
 
+/// Where this process's claims have come to in the order of `due_at`. While an old
+/// transaction keeps the vacuum away, every claimed arrival leaves an index entry
+/// behind that a walk from the oldest one has to pass.
+#[derive(Default)]
+pub(super) struct Walk(Mutex<Option<Begun>>);
+
+struct Begun {
+    /// When the last walk began with the oldest.
+    at: Instant,
+    from: DateTime<Utc>,
+}
+
+impl Walk {
+    /// A walk begins with the oldest this often: an arrival may have been passed by,
+    /// because another held it, or its pipeline was paused.
+    const ANEW: Duration = Duration::from_secs(1);
+
+    fn begin(&self) -> Option<DateTime<Utc>> {
+        let begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let begun = begun.as_ref()?;
+        (begun.at.elapsed() < Self::ANEW).then_some(begun.from)
+    }
+
+    fn came_to(&self, due_at: DateTime<Utc>, anew: Option<Instant>) {
+        let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match (anew, begun.as_mut()) {
+            (Some(at), _) => *begun = Some(Begun { at, from: due_at }),
+            (None, Some(begun)) => begun.from = begun.from.max(due_at),
+            (None, None) => {}
+        }
+    }
+}
+
+/// What a walk that did not begin with the oldest has missed, the next one finds.
 pub(super) async fn claim(
     pool: &PgPool,
+    walk: &Walk,
+    pipelines: &[String],
+    scope: &Scope,
+    owner: &str,
+    length: Duration,
+) -> Result<Option<Claim>> {
+    if let Some(from) = walk.begin().filter(|_| *scope == Scope::Any) {
+        let claimed = claim_from(pool, walk, Some(from), pipelines, scope, owner, length).await?;
+        if claimed.is_some() {
+            return Ok(claimed);
+        }
+    }
+    claim_from(pool, walk, None, pipelines, scope, owner, length).await
+}
+
+async fn claim_from(
+    pool: &PgPool,
+    walk: &Walk,
+    from: Option<DateTime<Utc>>,
     pipelines: &[String],
     scope: &Scope,
     owner: &str,
@@ -27,13 +82,14 @@ pub(super) async fn claim(
         Scope::One { id, taking_over } => (Some(vec![id.0]), true, *taking_over),
     };
     let lease_id = LeaseId::draw();
+    let began = Instant::now();
     let mut tx = begin(pool).await?;
     reach(Point::ClaimBegun).map_err(classify::statement)?;
     // The rows are locked inside MATERIALIZED CTEs: a subquery with LIMIT in the
     // UPDATE's WHERE may run once per row of a nested loop and claim many. NO KEY
     // UPDATE, because a plain FOR UPDATE skips rows that a foreign key's lock holds.
     // $4: only these; $5: also before they are due; $6: also under the owner's own
-    // lease.
+    // lease; $8: those due before were walked already.
     let row = query(
         "-- ledger::claim
         WITH exhausted AS MATERIALIZED (
@@ -59,6 +115,7 @@ pub(super) async fn claim(
           SELECT a.id FROM arrivage.arrival a JOIN arrivage.pipeline p ON p.name = a.pipeline
           WHERE a.state = 'waiting' AND p.paused_reason IS NULL
             AND (a.due_at <= statement_timestamp() OR $5)
+            AND ($8::timestamptz IS NULL OR a.due_at >= $8)
             AND a.pipeline = ANY ($1) AND ($4::bigint[] IS NULL OR a.id = ANY ($4))
             AND NOT EXISTS (SELECT FROM expired)
           ORDER BY a.due_at, a.id LIMIT 1 FOR NO KEY UPDATE OF a SKIP LOCKED
@@ -67,9 +124,9 @@ pub(super) async fn claim(
           state = 'loading', attempts = attempts + 1, barren = barren + 1, fence = fence + 1,
           lease_id = $3, owner = $2, started_at = clock_timestamp(), finished_at = NULL,
           lease_until = clock_timestamp() + $7 * interval '1 microsecond'
-        FROM (SELECT id FROM expired UNION ALL SELECT id FROM due) AS chosen
+        FROM (SELECT id, false AS due FROM expired UNION ALL SELECT id, true FROM due) AS chosen
         WHERE a.id = chosen.id
-        RETURNING a.*, arrivage.url(a.store, a.bucket, a.key) AS url,
+        RETURNING a.*, chosen.due, arrivage.url(a.store, a.bucket, a.key) AS url,
           arrivage.is_overtaken(a.id) AS overtaken",
     )
     .bind(pipelines)
@@ -79,6 +136,7 @@ pub(super) async fn claim(
     .bind(before_due)
     .bind(taking_over)
     .bind(microseconds(length))
+    .bind(from)
     .fetch_optional(&mut *tx)
     .await
     .map_err(classify::statement)?;
@@ -87,6 +145,9 @@ pub(super) async fn claim(
         return Ok(None);
     };
     let arrival = history::read(&row)?;
+    if *scope == Scope::Any && row.get("due") {
+        walk.came_to(row.get("due_at"), from.is_none().then_some(began));
+    }
     if *scope == Scope::Owner || taking_over {
         remember(&mut tx, owner, arrival.id).await?;
     }

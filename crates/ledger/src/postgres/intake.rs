@@ -253,7 +253,7 @@ async fn notify_again(tx: &mut super::PgTransaction, found: &Found<'_>) -> Resul
         pin(tx, id, version.as_str()).await?;
     }
     if is_new {
-        as_of_now(tx, id, object).await?;
+        as_of_now(tx, id, object, requeue).await?;
     }
     count(
         tx,
@@ -285,11 +285,17 @@ async fn pin(tx: &mut super::PgTransaction, id: ArrivalId, version: &str) -> Res
 }
 
 /// A content that comes again is as new as what told of it.
-async fn as_of_now(tx: &mut super::PgTransaction, id: ArrivalId, now: &Object) -> Result<()> {
+/// `again`: it is read again, and so in the version that is told of now.
+async fn as_of_now(
+    tx: &mut super::PgTransaction,
+    id: ArrivalId,
+    now: &Object,
+    again: bool,
+) -> Result<()> {
     query(
         "-- ledger::as_of_now
         UPDATE arrivage.arrival SET
-          version_id = coalesce($2, version_id), last_modified = greatest(last_modified, $4),
+          version_id = CASE WHEN $5 THEN coalesce($2, version_id) ELSE version_id END, last_modified = greatest(last_modified, $4),
           sequencer = CASE WHEN $4 < last_modified THEN sequencer ELSE coalesce($3, sequencer) END
         WHERE id = $1",
     )
@@ -297,6 +303,7 @@ async fn as_of_now(tx: &mut super::PgTransaction, id: ArrivalId, now: &Object) -
     .bind(now.version_id.as_ref().map(|version| version.as_str()))
     .bind(now.sequencer.as_deref())
     .bind(now.last_modified)
+    .bind(again)
     .execute(&mut **tx)
     .await
     .map_err(classify::statement)?;
@@ -370,7 +377,7 @@ pub(super) async fn load_anew(pool: &PgPool, id: ArrivalId, now: &Object) -> Res
     .await
     .map_err(classify::statement)?;
     if result.rows_affected() == 1 {
-        as_of_now(&mut tx, id, now).await?;
+        as_of_now(&mut tx, id, now, true).await?;
         put_last(&mut tx, id).await?;
     }
     commit(tx).await

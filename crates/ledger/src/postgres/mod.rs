@@ -52,6 +52,7 @@ pub struct PostgresLedger {
     pool: PgPool,
     /// The connection that keeps leases; loads never hold it up.
     keeper: PgPool,
+    walk: claiming::Walk,
 }
 
 type PgTransaction = Transaction<'static, Postgres>;
@@ -69,6 +70,7 @@ impl PostgresLedger {
         Ok(Self {
             pool: pool(connection.clone(), options.connections.max(2)),
             keeper: pool(connection, 1),
+            walk: claiming::Walk::default(),
         })
     }
 }
@@ -180,7 +182,7 @@ impl Ledger for PostgresLedger {
         owner: &str,
         lease: Duration,
     ) -> Result<Option<Claim>> {
-        claiming::claim(&self.pool, pipelines, scope, owner, lease).await
+        claiming::claim(&self.pool, &self.walk, pipelines, scope, owner, lease).await
     }
 
     async fn last_claim_of(&self, owner: &str) -> Result<Option<Arrival>> {

@@ -93,7 +93,7 @@ async fn notify_again(
     let version = object.version_id.as_ref().map(|version| version.as_str());
     count(connection, id, &found.found_by, version).await?;
     if is_new {
-        as_of_now(connection, id, object).await?;
+        as_of_now(connection, id, object, what == Again::Requeue).await?;
     }
     if what == Again::Requeue {
         requeue(connection, id).await?;
@@ -150,15 +150,17 @@ async fn requeue(connection: &mut SqliteConnection, id: ArrivalId) -> Result<()>
 }
 
 /// A content that comes again is as new as what told of it.
+/// `again`: it is read again, and so in the version that is told of now.
 pub(super) async fn as_of_now(
     connection: &mut SqliteConnection,
     id: ArrivalId,
     now: &Object,
+    again: bool,
 ) -> Result<()> {
     sqlx::query(
         "-- ledger::as_of_now
         UPDATE arrivage_arrival SET
-          version_id = coalesce(?2, version_id),
+          version_id = CASE WHEN ?5 THEN coalesce(?2, version_id) ELSE version_id END,
           sequencer = CASE WHEN ?4 < last_modified THEN sequencer ELSE coalesce(?3, sequencer) END,
           last_modified = max(coalesce(last_modified, ?4), coalesce(?4, last_modified))
         WHERE id = ?1",
@@ -167,6 +169,7 @@ pub(super) async fn as_of_now(
     .bind(now.version_id.as_ref().map(|version| version.as_str()))
     .bind(now.sequencer.as_deref())
     .bind(now.last_modified.and_then(moment))
+    .bind(again)
     .execute(connection)
     .await
     .map_err(classify::statement)?;

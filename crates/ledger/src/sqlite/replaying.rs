@@ -40,7 +40,7 @@ pub(super) async fn load_anew(database: &Database, id: ArrivalId, now: &Object) 
     let found = history::find(connection, id).await?;
     if found.is_some_and(|arrival| arrival.state == State::Loaded) {
         queue(connection, id, true).await?;
-        intake::as_of_now(connection, id, now).await?;
+        intake::as_of_now(connection, id, now, true).await?;
         intake::put_last(connection, id).await?;
     }
     writing.commit().await

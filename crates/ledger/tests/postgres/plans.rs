@@ -1,6 +1,6 @@
 //! What a claim costs does not depend on what lies in the ledger.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrivage_testkit::eventually;
 use sqlx::{Connection, PgConnection};
@@ -63,4 +63,24 @@ async fn claims_never_walk_the_loaded_arrivals_though_an_old_transaction_holds_u
     let walked = number(read).await - before;
     assert!(walked < CLAIMS, "{walked} rows were read one after another");
     old.close().await.expect("ends");
+}
+
+/// Claims walk on from where the last one came to, but begin with the oldest now and then.
+#[tokio::test]
+async fn what_a_walk_has_passed_by_is_claimed_soon() {
+    let world = World::<PostgresDatabase>::new().await;
+    let many: Vec<_> = (0..3_000).map(|n| found(&format!("k{n}"))).collect();
+    let known = world.ledger.register(&many).await.expect("registers");
+    world.claim("owner").await;
+    let last = known.last().expect("many").id();
+    world.set(last, "due_at = now() - interval '1 day'").await;
+    let begun = Instant::now();
+    for claims in 1.. {
+        let claim = world.claim("owner").await;
+        if claim.arrival.id == last {
+            assert!(claims < 2_990, "nothing else was left");
+            assert!(begun.elapsed() < Duration::from_secs(10));
+            return;
+        }
+    }
 }
