@@ -139,6 +139,8 @@ impl Scene {
     /// Has the ledger know every object of the bucket: `watch`, until there are so many arrivals.
     pub async fn register(&self, arrivals: i64) -> Result<()> {
         let mut watch = self.arrivage.start(&["watch"])?;
+        // Before it listens, a signal may find it without a handler.
+        watch.address().await?;
         eventually(PATIENCE, "all objects in the ledger", async || {
             let known = self
                 .destination
