@@ -12,8 +12,8 @@ use crate::{Claim, Result, Scope};
 /// How long the last claim of a named owner is remembered.
 const OWNERS_KEPT: &str = "30 days";
 
-/// Where this process's claims have come to in the order of `due_at`. While an old
-/// transaction keeps the vacuum away, every claimed arrival leaves an index entry
+/// Where this process's claims have come to in the order of `due_at` and id. While an
+/// old transaction keeps the vacuum away, every claimed arrival leaves an index entry
 /// behind that a walk from the oldest one has to pass.
 #[derive(Default)]
 pub(super) struct Walk(Mutex<Option<Begun>>);
@@ -21,25 +21,28 @@ pub(super) struct Walk(Mutex<Option<Begun>>);
 struct Begun {
     /// When the last walk began with the oldest.
     at: Instant,
-    from: DateTime<Utc>,
+    from: Mark,
 }
+
+type Mark = (DateTime<Utc>, ArrivalId);
 
 impl Walk {
     /// A walk begins with the oldest this often: an arrival may have been passed by,
     /// because another held it, or its pipeline was paused.
     const ANEW: Duration = Duration::from_secs(1);
 
-    fn begin(&self) -> Option<DateTime<Utc>> {
+    fn begin(&self) -> Option<Mark> {
         let begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let begun = begun.as_ref()?;
         (begun.at.elapsed() < Self::ANEW).then_some(begun.from)
     }
 
-    fn came_to(&self, due_at: DateTime<Utc>, anew: Option<Instant>) {
+    /// `anew`: when the walk began, if it began with the oldest.
+    fn came_to(&self, mark: Mark, anew: Option<Instant>) {
         let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match (anew, begun.as_mut()) {
-            (Some(at), _) => *begun = Some(Begun { at, from: due_at }),
-            (None, Some(begun)) => begun.from = begun.from.max(due_at),
+            (Some(at), _) => *begun = Some(Begun { at, from: mark }),
+            (None, Some(begun)) => begun.from = begun.from.max(mark),
             (None, None) => {}
         }
     }
@@ -66,7 +69,7 @@ pub(super) async fn claim(
 async fn claim_from(
     pool: &PgPool,
     walk: &Walk,
-    from: Option<DateTime<Utc>>,
+    from: Option<Mark>,
     pipelines: &[String],
     scope: &Scope,
     owner: &str,
@@ -89,7 +92,7 @@ async fn claim_from(
     // UPDATE's WHERE may run once per row of a nested loop and claim many. NO KEY
     // UPDATE, because a plain FOR UPDATE skips rows that a foreign key's lock holds.
     // $4: only these; $5: also before they are due; $6: also under the owner's own
-    // lease; $8: those due before were walked already.
+    // lease; $8, $9: those before were walked already.
     let row = query(
         "-- ledger::claim
         WITH exhausted AS MATERIALIZED (
@@ -115,7 +118,7 @@ async fn claim_from(
           SELECT a.id FROM arrivage.arrival a JOIN arrivage.pipeline p ON p.name = a.pipeline
           WHERE a.state = 'waiting' AND p.paused_reason IS NULL
             AND (a.due_at <= statement_timestamp() OR $5)
-            AND ($8::timestamptz IS NULL OR a.due_at >= $8)
+            AND ($8::timestamptz IS NULL OR (a.due_at, a.id) >= ($8, $9))
             AND a.pipeline = ANY ($1) AND ($4::bigint[] IS NULL OR a.id = ANY ($4))
             AND NOT EXISTS (SELECT FROM expired)
           ORDER BY a.due_at, a.id LIMIT 1 FOR NO KEY UPDATE OF a SKIP LOCKED
@@ -136,7 +139,8 @@ async fn claim_from(
     .bind(before_due)
     .bind(taking_over)
     .bind(microseconds(length))
-    .bind(from)
+    .bind(from.map(|(due_at, _)| due_at))
+    .bind(from.map(|(_, id)| id.0))
     .fetch_optional(&mut *tx)
     .await
     .map_err(classify::statement)?;
@@ -145,14 +149,15 @@ async fn claim_from(
         return Ok(None);
     };
     let arrival = history::read(&row)?;
-    if *scope == Scope::Any && row.get("due") {
-        walk.came_to(row.get("due_at"), from.is_none().then_some(began));
-    }
     if *scope == Scope::Owner || taking_over {
         remember(&mut tx, owner, arrival.id).await?;
     }
     commit(tx).await?;
     reach(Point::ClaimCommitted).map_err(classify::statement)?;
+    if *scope == Scope::Any && row.get("due") {
+        let mark = (row.get("due_at"), arrival.id);
+        walk.came_to(mark, from.is_none().then_some(began));
+    }
     let unsigned = |column: &str| u64::try_from(row.get::<i64, _>(column)).unwrap_or_default();
     Ok(Some(Claim {
         lease: Lease {

@@ -347,6 +347,17 @@ async fn count(
 /// What stands at its key now is the newest of its contents, whatever the clocks of
 /// stores and notifications say.
 pub(super) async fn put_last(tx: &mut super::PgTransaction, id: ArrivalId) -> Result<()> {
+    // What has no time would be compared by its id, for ever.
+    query(
+        "-- ledger::put_in_time
+        UPDATE arrivage.arrival b SET last_modified = b.registered_at FROM arrivage.arrival a
+        WHERE a.id = $1 AND b.pipeline = a.pipeline AND b.store = a.store
+          AND b.bucket = a.bucket AND b.key = a.key AND b.id <> a.id AND b.last_modified IS NULL",
+    )
+    .bind(id.0)
+    .execute(&mut **tx)
+    .await
+    .map_err(classify::statement)?;
     query(
         "-- ledger::put_last
         UPDATE arrivage.arrival a SET last_modified = greatest(a.last_modified, (

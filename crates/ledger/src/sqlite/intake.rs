@@ -179,14 +179,26 @@ pub(super) async fn as_of_now(
 /// What stands at its key now is the newest of its contents, whatever the clocks of
 /// stores and notifications say.
 pub(super) async fn put_last(connection: &mut SqliteConnection, id: ArrivalId) -> Result<()> {
+    // What has no time would be compared by its id, for ever.
+    sqlx::query(
+        "-- ledger::put_in_time
+        UPDATE arrivage_arrival AS b SET last_modified = b.registered_at
+        FROM arrivage_arrival a
+        WHERE a.id = ?1 AND b.pipeline = a.pipeline AND b.store = a.store
+          AND b.bucket = a.bucket AND b.key = a.key AND b.id <> a.id AND b.last_modified IS NULL",
+    )
+    .bind(id.0)
+    .execute(&mut *connection)
+    .await
+    .map_err(classify::statement)?;
     sqlx::query(
         "-- ledger::put_last
-        UPDATE arrivage_arrival AS a SET last_modified = coalesce(max(a.last_modified, (
+        UPDATE arrivage_arrival AS a SET last_modified = nullif(max(coalesce(a.last_modified, ''), coalesce((
           SELECT strftime('%Y-%m-%dT%H:%M:%S', max(b.last_modified), '+1 second') || '.000000Z'
           FROM arrivage_arrival b
           WHERE b.pipeline = a.pipeline AND b.store = a.store AND b.bucket = a.bucket
             AND b.key = a.key AND b.id <> a.id
-            AND (b.state IN ('loading', 'loaded') OR b.records_loaded > 0))), a.last_modified)
+            AND (b.state IN ('loading', 'loaded') OR b.records_loaded > 0)), '')), '')
         WHERE a.id = ?1",
     )
     .bind(id.0)

@@ -157,6 +157,7 @@ macro_rules! conformance {
                 a_new_message_makes_a_waiting_content_as_new_as_it_says
                 a_newer_content_that_is_half_loaded_holds_its_place
                 a_loaded_content_that_another_half_replaced_is_told_apart
+                what_stands_there_is_the_newest_where_no_time_is_known
             }
             targets {
                 a_table_is_seen_as_the_catalogue_has_it

@@ -166,3 +166,16 @@ pub(crate) async fn a_loaded_content_that_another_half_replaced_is_told_apart<D:
     let again = world.notify(content("e1", Some(3), None)).await;
     assert_eq!(again, Registered::LoadedBefore(first));
 }
+
+pub(crate) async fn what_stands_there_is_the_newest_where_no_time_is_known<D: Database>() {
+    let world = World::<D>::new().await;
+    let first = world.notify(content("e1", None, None)).await.id();
+    let second = world.notify(content("e2", None, None)).await.id();
+    let orders = world.destination().await;
+    world.load_whole(second, &orders, &[2]).await;
+    let claim = world.claim_one(first).await;
+    assert!(claim.overtaken);
+    world.ledger.newest(&claim.lease).await.expect("holds it");
+    world.expire(first).await;
+    assert!(!world.claim_one(first).await.overtaken);
+}
