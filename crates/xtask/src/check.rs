@@ -122,6 +122,8 @@ impl Check {
                 .iter()
                 .map(|(name, value)| (name, value)),
         );
+        // A test's message says what went wrong; backtraces would bury it.
+        command.env("RUST_BACKTRACE", "0");
         let counted = Mutex::new(Tally::default());
         let status = self.runner.run(&mut command, |line| {
             if let Some(tally) = count(line) {

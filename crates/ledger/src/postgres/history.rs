@@ -1,8 +1,10 @@
+use std::collections::BTreeMap;
+
 use arrivage_model::{Arrival, ArrivalId, ETag, Location, State, StoreKind, VersionId};
 use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row};
 
-use super::{begin, classify, commit, query};
+use super::{PgTransaction, begin, classify, commit, query};
 use crate::{Backlog, Filter, Ignored, LedgerError, RejectedRecord, Replay, Replayed, Result};
 
 /// Rows looked at in one go while a glob picks among them.
@@ -184,24 +186,28 @@ pub(super) async fn ignored(pool: &PgPool, limit: usize) -> Result<Vec<Ignored>>
         .collect()
 }
 
-pub(super) async fn replay(pool: &PgPool, ids: &[ArrivalId], how: Replay) -> Result<Vec<Replayed>> {
-    let from_start = matches!(how, Replay::FromStart | Replay::FromStartByForce);
-    let force = matches!(how, Replay::ContinueByForce | Replay::FromStartByForce);
-    let numbers: Vec<i64> = ids.iter().map(|id| id.0).collect();
-    let mut tx = begin(pool).await?;
+/// Locks arrivals in the order of their ids, and says how each stands.
+pub(super) async fn lock(tx: &mut PgTransaction, ids: &[i64]) -> Result<BTreeMap<i64, State>> {
     let rows = query(
         "-- ledger::lock
         SELECT id, state FROM arrivage.arrival WHERE id = ANY ($1)
         ORDER BY id FOR NO KEY UPDATE",
     )
-    .bind(&numbers)
-    .fetch_all(&mut *tx)
+    .bind(ids)
+    .fetch_all(&mut **tx)
     .await
     .map_err(classify::statement)?;
-    let mut states = std::collections::BTreeMap::new();
-    for row in &rows {
-        states.insert(row.get::<i64, _>("id"), state(row)?);
-    }
+    rows.iter()
+        .map(|row| Ok((row.get("id"), state(row)?)))
+        .collect()
+}
+
+pub(super) async fn replay(pool: &PgPool, ids: &[ArrivalId], how: Replay) -> Result<Vec<Replayed>> {
+    let from_start = matches!(how, Replay::FromStart | Replay::FromStartByForce);
+    let force = matches!(how, Replay::ContinueByForce | Replay::FromStartByForce);
+    let numbers: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    let mut tx = begin(pool).await?;
+    let states = lock(&mut tx, &numbers).await?;
     let answer = |id: &ArrivalId| match states.get(&id.0) {
         None => Replayed::Unknown,
         Some(State::Loading) if !force => Replayed::Loading,

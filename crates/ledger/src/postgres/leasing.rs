@@ -7,7 +7,7 @@ use sqlx::{PgPool, Row};
 
 use super::{
     PgTransaction, begin, begin_for, begin_with, classify, commit, history, intake, microseconds,
-    query, query_scalar, staging, target,
+    query, query_scalar, staging, unloading,
 };
 use crate::{LedgerError, Result, Standing};
 
@@ -64,7 +64,7 @@ pub(super) async fn restart(pool: &PgPool, lease: &Lease, table: &Table) -> Resu
     let fence = fence.ok_or(LedgerError::Fenced)?;
     reach(Point::RestartFenceMoved).map_err(classify::statement)?;
     staging::discard(&mut tx, lease.arrival).await?;
-    remove(&mut tx, lease, table).await?;
+    unloading::remove(&mut tx, lease.arrival, table).await?;
     reach(Point::RestartBeforeCommit).map_err(classify::statement)?;
     commit(tx).await?;
     reach(Point::RestartCommitted).map_err(classify::statement)?;
@@ -72,25 +72,6 @@ pub(super) async fn restart(pool: &PgPool, lease: &Lease, table: &Table) -> Resu
         fence: Fence(fence),
         ..*lease
     })
-}
-
-/// Takes an arrival's rejects out, and its rows where the table can tell them.
-async fn remove(tx: &mut PgTransaction, lease: &Lease, table: &Table) -> Result<()> {
-    query("-- ledger::remove_rejects\nDELETE FROM arrivage.reject WHERE arrival_id = $1")
-        .bind(lease.arrival.0)
-        .execute(&mut **tx)
-        .await
-        .map_err(classify::statement)?;
-    if table.has_arrival_id {
-        let name = target::quoted(&table.name);
-        let sql = format!("-- ledger::remove_rows\nDELETE FROM {name} WHERE _arrival_id = $1");
-        query(&sql)
-            .bind(lease.arrival.0)
-            .execute(&mut **tx)
-            .await
-            .map_err(|error| target::drifted(&table.name, error))?;
-    }
-    Ok(())
 }
 
 pub(super) async fn newest(pool: &PgPool, lease: &Lease) -> Result<()> {
@@ -259,7 +240,7 @@ pub(super) async fn supersede(
         .execute(&mut *tx)
         .await
         .map_err(classify::statement)?;
-        remove(&mut tx, lease, table).await?;
+        unloading::remove(&mut tx, lease.arrival, table).await?;
     }
     reach(Point::SupersedeBeforeCommit).map_err(classify::statement)?;
     commit(tx).await?;

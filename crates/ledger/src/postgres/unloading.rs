@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use arrivage_model::{ArrivalId, State, Table};
 use sqlx::{PgPool, Row};
 
@@ -46,45 +44,42 @@ pub(super) async fn unload(pool: &PgPool, id: ArrivalId, table: &Table) -> Resul
     .await
     .map_err(classify::statement)?;
     staging::discard(&mut tx, id).await?;
-    let rejects = remove_rejects(&mut tx, id).await?;
-    let rows = match table.has_arrival_id {
-        true => remove_rows(&mut tx, id, table).await?,
-        false => 0,
-    };
+    let Removed { rows, rejects } = remove(&mut tx, id, table).await?;
     commit(tx).await?;
     Ok(Unloaded::Done { rows, of, rejects })
 }
 
-async fn remove_rejects(tx: &mut PgTransaction, id: ArrivalId) -> Result<u64> {
-    let sql = "-- ledger::remove_rejects\nDELETE FROM arrivage.reject WHERE arrival_id = $1";
-    let removed = query(sql).bind(id.0).execute(&mut **tx).await;
-    Ok(removed.map_err(classify::statement)?.rows_affected())
+/// What was taken out of table and rejects.
+pub(super) struct Removed {
+    pub(super) rows: u64,
+    pub(super) rejects: u64,
 }
 
-async fn remove_rows(tx: &mut PgTransaction, id: ArrivalId, table: &Table) -> Result<u64> {
+/// Takes an arrival's rejects out, and its rows where the table can tell them. Whoever
+/// calls it has locked the arrival before.
+pub(super) async fn remove(
+    tx: &mut PgTransaction,
+    id: ArrivalId,
+    table: &Table,
+) -> Result<Removed> {
+    let sql = "-- ledger::remove_rejects\nDELETE FROM arrivage.reject WHERE arrival_id = $1";
+    let removed = query(sql).bind(id.0).execute(&mut **tx).await;
+    let rejects = removed.map_err(classify::statement)?.rows_affected();
+    if !table.has_arrival_id {
+        return Ok(Removed { rows: 0, rejects });
+    }
     let name = target::quoted(&table.name);
     let sql = format!("-- ledger::remove_rows\nDELETE FROM {name} WHERE _arrival_id = $1");
     let removed = query(&sql).bind(id.0).execute(&mut **tx).await;
     let removed = removed.map_err(|error| target::drifted(&table.name, error))?;
-    Ok(removed.rows_affected())
+    let rows = removed.rows_affected();
+    Ok(Removed { rows, rejects })
 }
 
 pub(super) async fn dismiss(pool: &PgPool, ids: &[ArrivalId]) -> Result<Vec<Dismissed>> {
     let numbers: Vec<i64> = ids.iter().map(|id| id.0).collect();
     let mut tx = begin(pool).await?;
-    let rows = query(
-        "-- ledger::lock
-        SELECT id, state FROM arrivage.arrival WHERE id = ANY ($1)
-        ORDER BY id FOR NO KEY UPDATE",
-    )
-    .bind(&numbers)
-    .fetch_all(&mut *tx)
-    .await
-    .map_err(classify::statement)?;
-    let mut states: BTreeMap<i64, State> = BTreeMap::new();
-    for row in &rows {
-        states.insert(row.get("id"), history::state(row)?);
-    }
+    let states = history::lock(&mut tx, &numbers).await?;
     query(
         "-- ledger::dismiss
         UPDATE arrivage.arrival SET state = 'dismissed' WHERE id = ANY ($1) AND state = 'failed'",

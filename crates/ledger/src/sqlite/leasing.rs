@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteQueryResult;
 use sqlx::{Row, SqliteConnection};
 
 use super::database::Database;
-use super::{classify, from_now, history, intake, staging, target};
+use super::{classify, from_now, history, intake, staging, unloading};
 use crate::{LedgerError, Result, Standing};
 
 /// A statement that moves the arrival on is the lease's own, or nobody's.
@@ -75,7 +75,7 @@ pub(super) async fn restart(database: &Database, lease: &Lease, table: &Table) -
     reach(Point::RestartFenceMoved).map_err(classify::statement)?;
     staging::discard(writing.connection(), lease.arrival).await?;
     forget_progress(writing.connection(), lease).await?;
-    remove(writing.connection(), lease, table).await?;
+    unloading::remove(writing.connection(), lease.arrival, table).await?;
     reach(Point::RestartBeforeCommit).map_err(classify::statement)?;
     writing.commit().await?;
     reach(Point::RestartCommitted).map_err(classify::statement)?;
@@ -98,25 +98,6 @@ async fn forget_progress(connection: &mut SqliteConnection, lease: &Lease) -> Re
     .execute(connection)
     .await
     .map_err(classify::statement)?;
-    Ok(())
-}
-
-/// Takes an arrival's rejects out, and its rows where the table can tell them.
-async fn remove(connection: &mut SqliteConnection, lease: &Lease, table: &Table) -> Result<()> {
-    sqlx::query("-- ledger::remove_rejects\nDELETE FROM arrivage_reject WHERE arrival_id = ?1")
-        .bind(lease.arrival.0)
-        .execute(&mut *connection)
-        .await
-        .map_err(classify::statement)?;
-    if table.has_arrival_id {
-        let name = target::quote(&table.name.name);
-        let sql = format!("-- ledger::remove_rows\nDELETE FROM {name} WHERE _arrival_id = ?1");
-        sqlx::query(&sql)
-            .bind(lease.arrival.0)
-            .execute(connection)
-            .await
-            .map_err(|error| classify::drifted(error, &table.name))?;
-    }
     Ok(())
 }
 
@@ -245,7 +226,7 @@ pub(super) async fn supersede(
     staging::discard(writing.connection(), lease.arrival).await?;
     if let Some(table) = table.filter(|table| table.has_arrival_id) {
         forget_progress(writing.connection(), lease).await?;
-        remove(writing.connection(), lease, table).await?;
+        unloading::remove(writing.connection(), lease.arrival, table).await?;
     }
     reach(Point::SupersedeBeforeCommit).map_err(classify::statement)?;
     writing.commit().await?;

@@ -34,31 +34,35 @@ pub(super) async fn unload(database: &Database, id: ArrivalId, table: &Table) ->
     .await
     .map_err(classify::statement)?;
     staging::discard(writing.connection(), id).await?;
-    let rejects = remove_rejects(writing.connection(), id).await?;
-    let rows = match table.has_arrival_id {
-        true => remove_rows(writing.connection(), id, table).await?,
-        false => 0,
-    };
+    let Removed { rows, rejects } = remove(writing.connection(), id, table).await?;
     writing.commit().await?;
     Ok(Unloaded::Done { rows, of, rejects })
 }
 
-async fn remove_rejects(connection: &mut SqliteConnection, id: ArrivalId) -> Result<u64> {
-    let sql = "-- ledger::remove_rejects\nDELETE FROM arrivage_reject WHERE arrival_id = ?1";
-    let removed = sqlx::query(sql).bind(id.0).execute(connection).await;
-    Ok(removed.map_err(classify::statement)?.rows_affected())
+/// What was taken out of table and rejects.
+pub(super) struct Removed {
+    pub(super) rows: u64,
+    pub(super) rejects: u64,
 }
 
-async fn remove_rows(
+/// Takes an arrival's rejects out, and its rows where the table can tell them.
+pub(super) async fn remove(
     connection: &mut SqliteConnection,
     id: ArrivalId,
     table: &Table,
-) -> Result<u64> {
+) -> Result<Removed> {
+    let sql = "-- ledger::remove_rejects\nDELETE FROM arrivage_reject WHERE arrival_id = ?1";
+    let removed = sqlx::query(sql).bind(id.0).execute(&mut *connection).await;
+    let rejects = removed.map_err(classify::statement)?.rows_affected();
+    if !table.has_arrival_id {
+        return Ok(Removed { rows: 0, rejects });
+    }
     let name = target::quote(&table.name.name);
     let sql = format!("-- ledger::remove_rows\nDELETE FROM {name} WHERE _arrival_id = ?1");
     let removed = sqlx::query(&sql).bind(id.0).execute(connection).await;
     let removed = removed.map_err(|error| classify::drifted(error, &table.name))?;
-    Ok(removed.rows_affected())
+    let rows = removed.rows_affected();
+    Ok(Removed { rows, rejects })
 }
 
 pub(super) async fn dismiss(database: &Database, ids: &[ArrivalId]) -> Result<Vec<Dismissed>> {

@@ -7,13 +7,14 @@ use std::time::Duration;
 use arrivage_ledger::{
     ConnectOptions, LedgerError, Pooler, Scope, SharedLedger, TargetRefusal, connect,
 };
-use arrivage_model::{Checkpoint, TableName};
+use arrivage_model::{Checkpoint, ColumnType, Mode, TableName};
 use arrivage_testkit::eventually;
 use sqlx::{Connection, Executor};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use super::PostgresDatabase;
+use super::conformance::targets::pipeline;
 use super::conformance::world::{LEASE, found};
 use super::conformance::{Database, World};
 
@@ -341,4 +342,38 @@ async fn no_statement_is_named_so_that_a_transaction_pooler_may_stand_between() 
         .filter(|line| line.contains("execute sqlx"))
         .collect();
     assert!(named.is_empty(), "{named:?}");
+}
+
+/// Each session has looked for the table before, and remembers that it was not there.
+#[tokio::test]
+async fn a_table_that_another_makes_meanwhile_is_taken_as_it_is() {
+    let world = World::<PostgresDatabase>::new().await;
+    let columns = [("number", Some(ColumnType::BigInt), false)];
+    let made = |name: &str| pipeline(name, Mode::Append, &columns);
+    let (old, new) = (made("old"), made("new"));
+    let ledger = with_settings(&world, &[]);
+    for _ in 0..3 {
+        let both = tokio::join!(ledger.create_table(&old), ledger.create_table(&old));
+        assert!(matches!(both, (Ok(()), Ok(()))), "{both:?}");
+        let both = tokio::join!(ledger.table(&new.table), ledger.table(&new.table));
+        assert!(matches!(both, (Err(_), Err(_))), "{both:?}");
+    }
+
+    let database = &world.database.database;
+    let mut other = sqlx::PgConnection::connect(database.url())
+        .await
+        .expect("connects");
+    let turn = r#"BEGIN; SELECT pg_advisory_xact_lock(hashtext('arrivage "new"'))"#;
+    other.execute(turn).await.expect("its turn");
+    let mut create = pin!(ledger.create_table(&new));
+    let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+    tokio::select! {
+        made = &mut create => panic!("it did not wait: {made:?}"),
+        () = eventually(Duration::from_secs(60), "the one that waits", async || {
+            (database.sql(waits).await.ok()?.trim() == "1").then_some(())
+        }) => {}
+    }
+    let make = "CREATE TABLE new (number bigint, _arrival_id bigint, _record bigint); COMMIT";
+    other.execute(make).await.expect("makes it");
+    create.await.expect("it is there");
 }
