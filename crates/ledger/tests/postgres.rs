@@ -2,6 +2,8 @@
 
 #[macro_use]
 mod conformance;
+#[path = "postgres/forms.rs"]
+mod forms;
 #[path = "postgres/plans.rs"]
 mod plans;
 #[path = "postgres/replacing.rs"]

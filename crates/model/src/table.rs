@@ -12,6 +12,8 @@ pub struct Table {
     pub has_arrival_id: bool,
     /// It has `_record`.
     pub has_record: bool,
+    /// These two, as far as it has them, are of type `bigint`.
+    pub lineage_is_bigint: bool,
     /// Several transactions may add rows at the same time without waiting for
     /// each other: no unique or exclusion constraint, no user trigger.
     pub parallel: bool,

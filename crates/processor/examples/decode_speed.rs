@@ -216,6 +216,7 @@ fn plan(format: Format) -> Arc<Plan> {
             .collect(),
         has_arrival_id: false,
         has_record: false,
+        lineage_is_bigint: true,
         parallel: true,
     };
     Arc::new(Plan::new(&pipeline, &table).expect("they fit"))

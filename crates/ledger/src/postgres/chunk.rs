@@ -3,11 +3,12 @@
 use std::ops::{Range, RangeInclusive};
 
 use arrivage_fault::{Point, reach};
-use arrivage_model::{ArrivalId, Lease, Mode, Order, Place, Reject, Rows};
+use arrivage_model::{Lease, Mode, Order, Reject, Rows};
 use async_trait::async_trait;
 use sqlx::{Executor, PgPool};
 
-use super::target::{drifted, quote, quoted};
+use super::copy::{self, Encoder};
+use super::target::{drifted, quoted};
 use super::{PgTransaction, begin_with, classify, query, staging};
 use crate::{Advance, ChunkTransaction, Destination, LedgerError, Result, TargetRefusal};
 
@@ -47,23 +48,8 @@ impl Chunk {
         Ok(chunk)
     }
 
-    /// The columns that a COPY brings, lineage first.
     fn columns(&self) -> Vec<String> {
-        let table = &self.destination.table;
-        let lineage = [
-            (table.has_arrival_id, "_arrival_id"),
-            (table.has_record, "_record"),
-        ];
-        let lineage = lineage
-            .into_iter()
-            .filter(|(has, _)| *has)
-            .map(|(_, name)| quote(name));
-        let own = self
-            .destination
-            .columns
-            .iter()
-            .map(|column| quote(&column.name));
-        lineage.chain(own).collect()
+        copy::columns(&self.destination)
     }
 
     async fn run(&mut self, sql: String) -> Result<()> {
@@ -102,20 +88,12 @@ impl Chunk {
         let name = self.destination.table.name.clone();
         let mut columns = self.columns();
         columns.extend(places.iter().map(|&place| place.to_owned()));
+        let mut encoder = Encoder::new(&self.destination, self.lease.arrival, places.len());
         let statement = format!(
-            "COPY {table} ({}) FROM STDIN (FORMAT text)",
-            columns.join(", ")
+            "COPY {table} ({}) FROM STDIN (FORMAT {})",
+            columns.join(", "),
+            encoder.format()
         );
-        let mut encoder = Encoder {
-            arrival: self
-                .destination
-                .table
-                .has_arrival_id
-                .then_some(self.lease.arrival),
-            record: self.destination.table.has_record,
-            places: places.len(),
-            piece: Vec::with_capacity(PIECE + PIECE / 4),
-        };
         let mut copy = self
             .tx
             .copy_in_raw(&statement)
@@ -123,14 +101,15 @@ impl Chunk {
             .map_err(|error| drifted(&name, error))?;
         for row in range {
             encoder.push(rows, row);
-            if encoder.piece.len() >= PIECE {
-                copy.send(encoder.piece.as_slice())
+            if encoder.piece().len() >= PIECE {
+                copy.send(encoder.piece())
                     .await
                     .map_err(classify::statement)?;
-                encoder.piece.clear();
+                encoder.clear();
             }
         }
-        copy.send(encoder.piece.as_slice())
+        encoder.end();
+        copy.send(encoder.piece())
             .await
             .map_err(classify::statement)?;
         reach(Point::ChunkCopying).map_err(classify::statement)?;
@@ -292,63 +271,5 @@ impl ChunkTransaction for Chunk {
         if let Err(error) = self.tx.rollback().await {
             tracing::debug!(%error, "the rollback of a chunk went unanswered");
         }
-    }
-}
-
-/// COPY's text format: a tab between values, `\N` for NULL.
-struct Encoder {
-    arrival: Option<ArrivalId>,
-    record: bool,
-    places: usize,
-    piece: Vec<u8>,
-}
-
-impl Encoder {
-    fn push(&mut self, rows: &Rows, row: usize) {
-        if let Some(arrival) = self.arrival {
-            self.piece.extend_from_slice(arrival.to_string().as_bytes());
-            self.piece.push(b'\t');
-        }
-        if self.record {
-            self.piece
-                .extend_from_slice(rows.places()[row].record.to_string().as_bytes());
-            self.piece.push(b'\t');
-        }
-        for cell in rows.cells(row) {
-            match cell {
-                Some(text) => self.text(text),
-                None => self.piece.extend_from_slice(b"\\N"),
-            }
-            self.piece.push(b'\t');
-        }
-        let Place {
-            record,
-            line,
-            byte_offset,
-            ..
-        } = rows.places()[row];
-        for place in [record, line, byte_offset].iter().take(self.places) {
-            self.piece.extend_from_slice(place.to_string().as_bytes());
-            self.piece.push(b'\t');
-        }
-        self.piece.pop();
-        self.piece.push(b'\n');
-    }
-
-    fn text(&mut self, text: &[u8]) {
-        let special = |byte: &u8| matches!(byte, b'\\' | b'\t' | b'\n' | b'\r');
-        let mut rest = text;
-        while let Some(at) = rest.iter().position(special) {
-            self.piece.extend_from_slice(&rest[..at]);
-            let escaped = match rest[at] {
-                b'\t' => b't',
-                b'\n' => b'n',
-                b'\r' => b'r',
-                other => other,
-            };
-            self.piece.extend_from_slice(&[b'\\', escaped]);
-            rest = &rest[at + 1..];
-        }
-        self.piece.extend_from_slice(rest);
     }
 }

@@ -6,6 +6,7 @@
 mod chunk;
 mod claiming;
 mod classify;
+mod copy;
 mod history;
 mod in_step;
 mod intake;

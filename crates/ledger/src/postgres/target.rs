@@ -94,10 +94,19 @@ async fn inspect(tx: &mut PgTransaction, name: &TableName) -> Result<Table> {
     .fetch_all(&mut **tx)
     .await
     .map_err(classify::statement)?;
-    let has = |lineage: &str| rows.iter().any(|row| row.get::<&str, _>("name") == lineage);
+    let lineage = |name: &str| {
+        let mut rows = rows.iter();
+        let row = rows.find(|row| row.get::<&str, _>("name") == name);
+        row.map(|row| row.get::<&str, _>("kind"))
+    };
+    let (arrival_id, record) = (lineage("_arrival_id"), lineage("_record"));
     Ok(Table {
-        has_arrival_id: has("_arrival_id"),
-        has_record: has("_record"),
+        has_arrival_id: arrival_id.is_some(),
+        has_record: record.is_some(),
+        lineage_is_bigint: [arrival_id, record]
+            .iter()
+            .flatten()
+            .all(|kind| *kind == "bigint"),
         parallel: row.get("parallel"),
         name: found,
         columns: rows.iter().filter_map(column).collect(),

@@ -36,6 +36,7 @@ pub(super) async fn table(database: &Database, name: &TableName) -> Result<Table
     Ok(Table {
         has_arrival_id: has("_arrival_id"),
         has_record: has("_record"),
+        lineage_is_bigint: true,
         // One writer at a time, whatever the table.
         parallel: false,
         columns: rows

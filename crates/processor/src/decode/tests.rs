@@ -81,6 +81,7 @@ fn case(format: Format, columns: &str) -> Case {
         columns: columns.split(", ").map(column).collect(),
         has_arrival_id: false,
         has_record: false,
+        lineage_is_bigint: true,
         parallel: true,
     };
     let captures = [("day".to_owned(), "2024-01-02".to_owned())].into();
