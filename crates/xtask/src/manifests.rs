@@ -190,43 +190,56 @@ impl Tools {
     }
 }
 
-/// Shows the program every configuration in `directory`: all of it, and as a Job of the chart would
-/// see it, that is without the token.
+/// Shows the program the configuration of the compose file, and those in `directory`.
 fn accepts(directory: &Path) -> Result<()> {
     let mut problems = Problems::default();
+    let compose = directory.join("compose.toml");
+    fs::copy(workspace().join("deploy/arrivage.toml"), compose)?;
+    let schema = fs::read_to_string(workspace().join("docs/arrivage.schema.json"))?;
     let mut count = 0;
     for entry in fs::read_dir(directory)? {
         let file = entry?.path();
         if file.extension().is_none_or(|extension| extension != "toml") {
             continue;
         }
-        count += 1;
-        let arrivage = |arguments: &[&str]| {
-            let mut command = Command::new(target().join("debug/arrivage"));
-            command.args(arguments).arg("--config").arg(&file);
-            // Nobody listens there: only the configuration is looked at.
-            command.env("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
-            command.env("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:1");
-            command.env("AWS_REGION", "eu-west-3");
-            command.env("AWS_ACCESS_KEY_ID", "none");
-            command.env("AWS_SECRET_ACCESS_KEY", "none");
-            command.env("DATABASE_URL", "sqlite://arrivage.db");
-            command.env("WEBHOOK_TOKEN", "none");
-            command
-        };
-        problems.note(output(&mut arrivage(&[
-            "process", "--one", "--owner", "check",
-        ])));
-        let mut check = arrivage(&["check", "--json"]);
-        let checked = check.env("ARRIVAGE_TOKEN", "none").output()?;
-        let findings = String::from_utf8_lossy(&checked.stdout);
-        if !findings.starts_with(r#"{"ok":true,"what":"configuration "#) {
-            let words = String::from_utf8_lossy(&checked.stderr).into_owned();
-            problems.note::<()>(Err(anyhow::anyhow!("{}: {words}", file.display())));
+        if !schema.contains("webhook") && fs::read_to_string(&file)?.contains("webhook") {
+            println!("   not looked at: {} (no webhook yet)", file.display());
+            continue;
         }
+        problems.note(accepts_one(&file));
+        count += 1;
     }
     ensure!(count > 0, "no configuration was looked at");
     problems.none_left()
+}
+
+/// All of it, and as a Job of the chart sees it, that is without the token.
+fn accepts_one(file: &Path) -> Result<()> {
+    let arrivage = |arguments: &[&str]| {
+        let mut command = Command::new(target().join("debug/arrivage"));
+        command.args(arguments).arg("--config").arg(file);
+        // Nobody listens there: only the configuration is looked at.
+        command.env("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
+        command.env("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:1");
+        command.env("AWS_REGION", "eu-west-3");
+        command.env("AWS_ACCESS_KEY_ID", "none");
+        command.env("AWS_SECRET_ACCESS_KEY", "none");
+        command.env("DATABASE_URL", "sqlite://arrivage.db");
+        command.env("WEBHOOK_TOKEN", "none");
+        command.env_remove("ARRIVAGE_TOKEN");
+        command
+    };
+    output(&mut arrivage(&["process", "--one", "--owner", "check"]))?;
+    let mut check = arrivage(&["check", "--json"]);
+    let checked = check.env("ARRIVAGE_TOKEN", "none").output()?;
+    let findings = String::from_utf8_lossy(&checked.stdout);
+    ensure!(
+        findings.starts_with(r#"{"ok":true,"what":"configuration "#),
+        "{}: {}",
+        file.display(),
+        String::from_utf8_lossy(&checked.stderr).trim()
+    );
+    Ok(())
 }
 
 /// The providers that `terraform validate` wants are no package of any registry that we ask.
