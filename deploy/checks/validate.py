@@ -1,15 +1,16 @@
 """Holds manifests against the schemas of Kubernetes, KEDA and the Prometheus operator, and against
 what this project promises of every pod and every Job.
 
-    validate.py [--configurations DIRECTORY] FILE…
+    validate.py --program ARRIVAGE --configurations DIRECTORY FILE…
 
-Prints a line for each problem, and ends with 1 if there is any. With --configurations, each ConfigMap's
-arrivage.toml is also written there, to be shown to the program.
+Prints a line for each problem, and ends with 1 if there is any. Every container's arguments are shown to
+the program; each ConfigMap's arrivage.toml is written to the directory, to be shown to it as well.
 """
 
 import argparse
 import pathlib
 import re
+import subprocess
 import sys
 
 import kubernetes_validate
@@ -195,9 +196,20 @@ def problems(documents):
     yield from reference_problems(documents)
 
 
+def argument_problems(program, documents):
+    """What the program does not understand: it complains about that before it reads anything."""
+    nowhere = "/no/such/arrivage.toml"
+    commands = {tuple(c["args"]) for d in documents for pod, _ in pods(d) for c in pod["containers"]}
+    for arguments in sorted(commands):
+        told = subprocess.run([program, *arguments, "--config", nowhere], capture_output=True, text=True)
+        if nowhere not in told.stderr:
+            yield f"arrivage {' '.join(arguments)}: {told.stderr.splitlines()[0]}"
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--configurations", type=pathlib.Path)
+    parser.add_argument("--program", type=pathlib.Path, required=True)
+    parser.add_argument("--configurations", type=pathlib.Path, required=True)
     parser.add_argument("files", nargs="+", type=pathlib.Path)
     arguments = parser.parse_args()
     count = 0
@@ -206,11 +218,11 @@ def main():
         if not documents:
             print(f"{file}: it holds nothing")
             count += 1
-        for problem in problems(documents):
+        for problem in [*problems(documents), *argument_problems(arguments.program, documents)]:
             print(f"{file}: {problem}")
             count += 1
         for document in documents:
-            if document["kind"] == "ConfigMap" and arguments.configurations:
+            if document["kind"] == "ConfigMap":
                 (arguments.configurations / f"{file.stem}.toml").write_text(document["data"]["arrivage.toml"])
     sys.exit(1 if count else 0)
 

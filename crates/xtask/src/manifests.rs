@@ -174,7 +174,8 @@ impl Tools {
 
     fn validate(&self, files: &[PathBuf], configurations: &Path) -> Result<()> {
         let mut validate = Command::new(self.0.python());
-        validate.args(["deploy/checks/validate.py", "--configurations"]);
+        validate.args(["deploy/checks/validate.py", "--program"]);
+        validate.arg(program()).arg("--configurations");
         validate.arg(configurations).args(files);
         output(&mut validate)?;
         Ok(())
@@ -216,7 +217,7 @@ fn accepts(directory: &Path) -> Result<()> {
 /// All of it, and as a Job of the chart sees it, that is without the token.
 fn accepts_one(file: &Path) -> Result<()> {
     let arrivage = |arguments: &[&str]| {
-        let mut command = Command::new(target().join("debug/arrivage"));
+        let mut command = Command::new(program());
         command.args(arguments).arg("--config").arg(file);
         // Nobody listens there: only the configuration is looked at.
         command.env("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
@@ -240,6 +241,10 @@ fn accepts_one(file: &Path) -> Result<()> {
         String::from_utf8_lossy(&checked.stderr).trim()
     );
     Ok(())
+}
+
+fn program() -> PathBuf {
+    target().join("debug/arrivage")
 }
 
 /// The providers that `terraform validate` wants are no package of any registry that we ask.

@@ -84,7 +84,12 @@ containers:
     image: "{{ $values.image.repository }}:{{ default .root.Chart.AppVersion $values.image.tag }}"
     imagePullPolicy: {{ $values.image.pullPolicy }}
     args:
-      {{- toYaml (concat .args (list "--log-format" $values.logFormat)) | nindent 6 }}
+      {{- toYaml .args | nindent 6 }}
+      {{- if and (not $values.migrate) (has (first .args) (list "run" "watch" "process" "load")) }}
+      - --no-migrate
+      {{- end }}
+      - --log-format
+      - {{ $values.logFormat }}
     env:
       - name: ARRIVAGE_CONFIG
         value: /etc/arrivage/arrivage.toml
