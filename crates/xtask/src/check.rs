@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use xtask::place::cargo;
 
+use crate::install;
+use crate::manifests;
 use crate::runner::{Interrupted, Runner};
 use crate::servers::{Missing, Servers};
 use crate::tally::Tally;
@@ -66,6 +68,7 @@ impl Check {
         self.step("lints", |check| check.succeed(&mut cargo(CLIPPY)))?;
         self.step("tests", |check| check.run_tests(&servers))?;
         self.step("doc tests", |check| check.run_doc_tests(&servers))?;
+        self.step("manifests", Self::manifests)?;
         if servers.missing().is_empty() {
             self.step("soak", |check| check.soak(&servers))?;
         } else {
@@ -100,6 +103,16 @@ impl Check {
     fn run_doc_tests(&mut self, servers: &Servers) -> Result<()> {
         let command = cargo(&["test", "--workspace", "--doc", "--no-fail-fast"]);
         self.count_tests(command, servers, Tally::of_cargo_test)
+    }
+
+    /// After the tests, which build the program that reads the configurations.
+    fn manifests(&mut self) -> Result<()> {
+        if !install::python(&self.runner)? {
+            self.not_run
+                .push("the manifests of deploy/, which need Python 3.10 with venv".to_owned());
+            return Ok(());
+        }
+        manifests::check()
     }
 
     /// The same at every run; for other chances, `cargo xtask soak --seed S`.

@@ -10,6 +10,7 @@
 mod bench;
 mod check;
 mod install;
+mod manifests;
 mod runner;
 mod servers;
 mod soak;
@@ -21,7 +22,11 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 Usage: cargo xtask COMMAND
 
-  check     everything: servers, format, lints, tests, doc tests, licences
+  check     everything: servers, format, lints, tests, doc tests, manifests,
+            licences
+  manifests [--write]
+            what is shipped in deploy/, against its schemas; --write makes the
+            plain manifests from the chart
   servers   starts the servers of the tests and stays until Ctrl-C
   bench     load: beside psql's \\copy, ratios of time, and peak memory
             ledger: what the ledger's writes cost, and how long claims take
@@ -33,6 +38,8 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments[..] {
         ["check"] => check::check(),
+        ["manifests"] => manifests::build_and_check().map(|()| ExitCode::SUCCESS),
+        ["manifests", "--write"] => manifests::write().map(|()| ExitCode::SUCCESS),
         ["servers"] => servers::stay(),
         ["bench", "load"] => bench::bench().map(|()| ExitCode::SUCCESS),
         ["bench", "ledger"] => bench::ledger::bench().map(|()| ExitCode::SUCCESS),

@@ -1,4 +1,5 @@
-//! The Python environment with ministack and the AWS CLI, under cargo's target directory.
+//! Python environments under cargo's target directory: the one with ministack and the AWS CLI, and
+//! those that others ask for.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -14,15 +15,26 @@ const PACKAGES: &[&str] = &["ministack==1.5.33", "awscli==1.46.3"];
 
 /// A Python environment that has the packages.
 #[derive(Clone, Debug)]
-pub struct Venv(PathBuf);
+pub struct Venv {
+    directory: PathBuf,
+    packages: &'static [&'static str],
+}
 
 impl Venv {
-    /// The environment, made where it is missing or has other packages. Several processes may ask
-    /// for it at the same time: one makes it, the others wait.
+    /// The environment of the test servers.
     pub fn prepare() -> Result<Self> {
-        let venv = Self(target().join("venv"));
+        Self::prepare_with("venv", PACKAGES)
+    }
+
+    /// The environment of this name with these packages, made where it is missing or has others.
+    /// Several processes may ask for it at the same time: one makes it, the others wait.
+    pub fn prepare_with(name: &str, packages: &'static [&'static str]) -> Result<Self> {
+        let venv = Self {
+            directory: target().join(name),
+            packages,
+        };
         fs::create_dir_all(target())?;
-        let lock = File::create(target().join("venv.lock"))?;
+        let lock = File::create(target().join(format!("{name}.lock")))?;
         lock.lock()?;
         if !venv.is_complete() {
             venv.make()?;
@@ -32,12 +44,17 @@ impl Venv {
 
     /// Its interpreter.
     pub fn python(&self) -> PathBuf {
-        self.0.join("bin/python")
+        self.program("python")
     }
 
     /// Its AWS CLI.
     pub fn aws(&self) -> PathBuf {
-        self.0.join("bin/aws")
+        self.program("aws")
+    }
+
+    /// A program that a package of it brings.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.directory.join("bin").join(name)
     }
 
     /// Whether the list of what is in it, written last, is there. It names the place as well:
@@ -49,11 +66,13 @@ impl Venv {
     fn make(&self) -> Result<()> {
         let python = find_program("python3")
             .context("this needs Python 3.10 or newer: install it (Debian: python3-venv)")?;
-        if self.0.exists() {
-            fs::remove_dir_all(&self.0)?;
+        if self.directory.exists() {
+            fs::remove_dir_all(&self.directory)?;
         }
-        run(Command::new(python).args(["-m", "venv"]).arg(&self.0))
-            .context("cannot make a Python environment (Debian: apt-get install python3-venv)")?;
+        run(Command::new(python)
+            .args(["-m", "venv"])
+            .arg(&self.directory))
+        .context("cannot make a Python environment (Debian: apt-get install python3-venv)")?;
         run(Command::new(self.python())
             .args([
                 "-m",
@@ -62,18 +81,19 @@ impl Venv {
                 "--quiet",
                 "--disable-pip-version-check",
             ])
-            .args(PACKAGES))
+            .args(self.packages))
         .context("cannot install the Python packages")?;
         fs::write(self.list(), self.contents())?;
         Ok(())
     }
 
     fn contents(&self) -> String {
-        format!("{}\n{}\n", self.0.display(), PACKAGES.join("\n"))
+        let packages = self.packages.join("\n");
+        format!("{}\n{packages}\n", self.directory.display())
     }
 
     fn list(&self) -> PathBuf {
-        self.0.join("arrivage-packages")
+        self.directory.join("arrivage-packages")
     }
 }
 
