@@ -15,7 +15,7 @@ mod variables;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use arrivage_model::{ColumnType, Compression, Ragged, TableName};
+use arrivage_model::{ColumnType, Compression, Encoding, InvalidBytes, Ragged, TableName};
 use serde_json::{Value, json};
 use toml::de::DeValue;
 
@@ -25,9 +25,7 @@ pub(crate) use self::reader::{Place, Problem, Reader, Typed};
 use self::schema::TableSchema;
 use self::table::{Field, Keys, Table};
 pub(crate) use self::table::{Key, List};
-pub(crate) use self::value::{
-    Byte, HttpUrl, Mode, Moment, Order, Origin, S3Url, Scalar, Secret, Utf8,
-};
+pub(crate) use self::value::{Byte, HttpUrl, Mode, Moment, Order, Origin, S3Url, Scalar, Secret};
 use self::value::{word, words_schema};
 use crate::config::{Pooler, Unreadable};
 
@@ -162,8 +160,10 @@ tables! {
     struct AnyFormat {
         /// `auto`: as the first bytes say, never the name.
         compression: Compression = "auto",
-        /// Of the texts.
-        encoding: Utf8 = "utf-8",
+        /// Of the texts, unless a byte-order mark says otherwise: any label of the WHATWG standard.
+        encoding: Encoding = "utf-8",
+        /// What becomes of bytes that the encoding does not have: their record is a reject, or they are read as U+FFFD.
+        invalid_bytes: InvalidBytes = "reject",
         /// A longer record is a reject.
         max_record: Size = "1MiB",
         /// Decompressed to compressed bytes, judged after 64 MiB.
@@ -251,6 +251,7 @@ words! {
         "gzip" => Self::Gzip,
         "zstd" => Self::Zstd,
     }
+    InvalidBytes, "value" { "reject" => Self::Reject, "replace" => Self::Replace, }
     Ragged, "value" { "reject" => Self::Reject, "pad" => Self::Pad, }
 }
 

@@ -5,6 +5,7 @@
 
 mod arrival;
 mod column;
+mod encoding;
 mod id;
 mod object;
 mod pattern;
@@ -16,6 +17,7 @@ mod table;
 
 pub use arrival::{Arrival, Checkpoint, ErrorCode, Failure, State};
 pub use column::{Column, ColumnSource, ColumnType, UnknownType};
+pub use encoding::{Encoding, InvalidBytes, UnknownEncoding};
 pub use id::{ArrivalId, Fence, Lease, LeaseId, UnknownId};
 pub use object::{ETag, Location, LocationError, Object, StoreKind, VersionId};
 pub use pattern::{Captures, Pattern, PatternError};

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Column, Pattern};
+use crate::{Column, Encoding, InvalidBytes, Pattern};
 
 /// The declared way to load a class of objects into one table.
 #[derive(Clone, Debug)]
@@ -154,16 +154,33 @@ pub enum Ragged {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct JsonLines {}
 
-/// What a file may cost, whatever its format.
+/// How a file is packed and what it may cost, whatever its format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// How the object is compressed.
     pub compression: Compression,
+    /// How its text is written, unless a byte-order mark says otherwise.
+    pub encoding: Encoding,
+    /// What becomes of bytes that the encoding does not have.
+    pub invalid_bytes: InvalidBytes,
     /// The longest record, in bytes; a longer one is a reject.
     pub max_record: usize,
     /// The largest ratio of decompressed to compressed bytes, judged after 64
     /// MiB.
     pub max_expansion: u64,
+}
+
+impl Default for Limits {
+    /// As the configuration has it when it says nothing.
+    fn default() -> Self {
+        Self {
+            compression: Compression::Auto,
+            encoding: Encoding::UTF_8,
+            invalid_bytes: InvalidBytes::Reject,
+            max_record: 1 << 20,
+            max_expansion: 1000,
+        }
+    }
 }
 
 /// How an object is compressed.
@@ -195,8 +212,13 @@ impl Pipeline {
     #[must_use]
     pub fn reading(&self) -> String {
         format!(
-            "{:?} {:?} {:?} atomic: {}",
-            self.format, self.limits.compression, self.columns, self.atomic
+            "{:?} {:?} {} {:?} {:?} atomic: {}",
+            self.format,
+            self.limits.compression,
+            self.limits.encoding,
+            self.limits.invalid_bytes,
+            self.columns,
+            self.atomic
         )
     }
 }

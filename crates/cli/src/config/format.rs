@@ -76,9 +76,10 @@ pub(super) fn limits(typed: &settings::Format, reader: &mut Reader<'_>) -> Optio
         reader.complain(&max_record.place, "too much; at most 1GiB");
         return None;
     }
-    any.encoding.get()?;
     Some(Limits {
         compression: any.compression.get()?,
+        encoding: any.encoding.get()?,
+        invalid_bytes: any.invalid_bytes.get()?,
         max_record: usize::try_from(max_record.0).ok()?,
         max_expansion: any.max_expansion.get()?,
     })

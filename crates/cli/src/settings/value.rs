@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use arrivage_model::{ColumnType, Location, StoreKind, TableName};
+use arrivage_model::{ColumnType, Encoding, Location, StoreKind, TableName};
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use serde_json::{Value, json};
 use toml::de::DeValue;
@@ -34,10 +34,6 @@ pub(crate) struct Scalar(pub(crate) String);
 /// A day, which begins in UTC, or a moment.
 #[derive(Clone, Copy)]
 pub(crate) struct Moment(pub(crate) DateTime<Utc>);
-
-/// The only encoding that is read.
-#[derive(Clone, Copy)]
-pub(crate) struct Utf8;
 
 /// Where a column comes from, as typed: what a text means depends on the format.
 #[derive(Clone)]
@@ -116,7 +112,7 @@ from_text! {
     HttpUrl: http_url;
     S3Url: s3_url;
     Byte: byte;
-    Utf8: utf8;
+    Encoding: Encoding::from_str;
     SocketAddr: address;
 }
 
@@ -149,15 +145,6 @@ fn byte(text: &str) -> Result<Byte, String> {
         _ => Err(format!(
             "expected one ASCII character, such as \",\" or \"\\t\", found {text:?}"
         )),
-    }
-}
-
-fn utf8(text: &str) -> Result<Utf8, String> {
-    let mut label = text.trim().to_ascii_lowercase();
-    label.retain(|c| !matches!(c, '-' | '_' | ' '));
-    match label.as_str() {
-        "utf8" | "unicode11utf8" => Ok(Utf8),
-        _ => Err(format!("unknown encoding {text:?}; only utf-8 is read yet")),
     }
 }
 

@@ -2,11 +2,10 @@ use arrivage_model::{Csv, Ragged, ReasonCode, Rows};
 
 use super::cut::{CsvCutter, Cut, Field, Quoting};
 use super::fault::Fault;
-use super::header::{self, Header, refused};
+use super::header::{self, Header};
 use super::layout::{Cell, Content, Layout, write_null};
 use super::plan::{Plan, Source};
 use super::state::HeaderState;
-use super::text::check_text;
 use super::{DecodeError, Guilty};
 
 /// Reads records of separated values.
@@ -92,15 +91,7 @@ impl CsvReader {
     }
 
     /// Takes the record that was cut last as the header.
-    pub(super) fn read_header(
-        &mut self,
-        plan: &Plan,
-        content: &[u8],
-        offset: u64,
-    ) -> Result<(), DecodeError> {
-        check_text(content, offset).map_err(|(_, fault)| {
-            refused(format!("the header cannot be read: {}", fault.reason))
-        })?;
+    pub(super) fn read_header(&mut self, plan: &Plan, content: &[u8]) -> Result<(), DecodeError> {
         let mut header = Header::new(plan);
         for field in self.cutter.fields() {
             let name = text(&self.dialect, content, field, &mut self.resolved);
@@ -137,21 +128,28 @@ impl CsvReader {
         self.body = Some(body);
     }
 
+    /// The column whose field has the byte at this place of the record that was
+    /// cut last.
+    pub(super) fn guilty_of(&self, at: usize) -> Guilty {
+        let holds = |field: &Field| (field.start as usize..field.end as usize).contains(&at);
+        let guilty = self.cutter.fields().iter().position(holds)?;
+        let is_cell =
+            |cell: &&Cell| matches!(cell.content, Content::Field(field) if field == guilty);
+        let cell = self.layout()?.cells.iter().find(is_cell)?;
+        Some(cell.column)
+    }
+
     /// Adds the cells of the record that was cut last.
     pub(super) fn read(
         &mut self,
         plan: &Plan,
         content: &[u8],
-        offset: u64,
         rows: &mut Rows,
     ) -> Result<(), (Guilty, Fault)> {
         let Some(Body { layout, width }) = &self.body else {
             return Ok(());
         };
         let fields = self.cutter.fields();
-        if let Err((at, fault)) = check_text(content, offset) {
-            return Err((guilty_of_byte(layout, fields, at), fault));
-        }
         check_width(*width, self.cutter.count(), self.dialect.ragged)
             .map_err(|fault| (None, fault))?;
         let dialect = &self.dialect;
@@ -279,12 +277,4 @@ fn check_width(width: Width, count: usize, ragged: Ragged) -> Result<(), Fault> 
         ReasonCode::Ragged,
         format!("it has {count} fields, and {expected} are expected"),
     ))
-}
-
-/// The column whose field holds the byte at this place of the record.
-fn guilty_of_byte(layout: &Layout, fields: &[Field], at: usize) -> Guilty {
-    let holds = |field: &Field| (field.start as usize..field.end as usize).contains(&at);
-    let guilty = fields.iter().position(holds)?;
-    let is_cell = |cell: &&Cell| matches!(cell.content, Content::Field(field) if field == guilty);
-    layout.cells.iter().find(is_cell).map(|cell| cell.column)
 }

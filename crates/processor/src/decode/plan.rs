@@ -2,7 +2,9 @@ mod declared;
 
 use std::collections::HashMap;
 
-use arrivage_model::{Column, Csv, Format, Mode, Pipeline, Table, TableColumn};
+use arrivage_model::{
+    Column, Csv, Encoding, Format, InvalidBytes, Mode, Pipeline, Table, TableColumn,
+};
 
 use super::header::loosely;
 use super::value::Writer;
@@ -14,6 +16,8 @@ use declared::Declared;
 pub struct Plan {
     pub(super) table: String,
     pub(super) format: Format,
+    pub(super) encoding: Encoding,
+    pub(super) invalid_bytes: InvalidBytes,
     /// The longest record, in bytes.
     pub(super) max_record: usize,
     /// In the table's order.
@@ -101,6 +105,8 @@ impl Plan {
         Ok(Self {
             table: table.name.to_string(),
             format: pipeline.format.clone(),
+            encoding: pipeline.limits.encoding,
+            invalid_bytes: pipeline.limits.invalid_bytes,
             max_record,
             columns,
             positions_declared: pipeline.columns.iter().any(declared::has_position),

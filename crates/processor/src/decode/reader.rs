@@ -5,9 +5,11 @@ use arrivage_model::{Format, RowColumn, Rows};
 use super::csv::CsvReader;
 use super::cut::Cut;
 use super::fault::Fault;
+use super::header::refused;
 use super::json::JsonReader;
 use super::plan::Plan;
 use super::state::State;
+use super::text::Flaw;
 use super::{DecodeError, Guilty};
 
 /// The format of a file: how its records are cut, and what is in them.
@@ -81,23 +83,30 @@ impl Reader {
         }
     }
 
-    /// Reads the record that was cut last and stands at `offset` of the stream.
+    /// Reads the record that was cut last: its text, or why it is none.
     pub(super) fn take(
         &mut self,
         plan: &Plan,
-        content: &[u8],
-        offset: u64,
+        text: Result<&[u8], Flaw>,
         rows: &mut Rows,
     ) -> Result<Taken, DecodeError> {
+        let text = match text {
+            Ok(text) => text,
+            Err(Flaw { fault, .. }) if self.expects_header() => {
+                let why = format!("the header cannot be read: {}", fault.into_reason());
+                return Err(refused(why));
+            }
+            Err(Flaw { at, fault }) => return Ok(Taken::Reject(self.guilty_of(at), fault)),
+        };
         let added = match self {
             Self::Csv(reader) if reader.layout().is_none() => {
-                reader.read_header(plan, content, offset)?;
+                reader.read_header(plan, text)?;
                 return Ok(Taken::Header);
             }
-            Self::Csv(reader) => reader.read(plan, content, offset, rows),
-            Self::Json(reader) => match reader.find(content, offset) {
-                Ok(()) if reader.join(plan, content)? => return Ok(Taken::Columns),
-                Ok(()) => reader.read(plan, content, rows),
+            Self::Csv(reader) => reader.read(plan, text, rows),
+            Self::Json(reader) => match reader.find(text) {
+                Ok(()) if reader.join(plan, text)? => return Ok(Taken::Columns),
+                Ok(()) => reader.read(plan, text, rows),
                 Err(fault) => Err((None, fault)),
             },
         };
@@ -110,16 +119,25 @@ impl Reader {
         })
     }
 
+    /// The column that has the byte at this place of the record that was cut
+    /// last.
+    fn guilty_of(&self, at: usize) -> Guilty {
+        match self {
+            Self::Csv(reader) => reader.guilty_of(at),
+            Self::Json(_) => None,
+        }
+    }
+
     /// What it needs to go on from here.
-    pub(super) fn state(&self, plan: &Plan, line: u64) -> State {
+    pub(super) fn state(&self, plan: &Plan) -> State {
         let (header, members) = match self {
             Self::Csv(reader) => (reader.header().cloned(), Vec::new()),
             Self::Json(reader) => (None, reader.members(plan)),
         };
         State {
-            line,
             header,
             members,
+            ..State::default()
         }
     }
 }

@@ -20,6 +20,17 @@ pub(super) struct State {
     /// JSON: columns that are filled since a record named them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) members: Vec<String>,
+    /// How the text is written, where it has to be put into UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) encoding: Option<EncodingState>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct EncodingState {
+    pub(super) name: String,
+    /// ISO-2022-JP: the line begins in the Roman set, not in ASCII.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) roman: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,4 +1,5 @@
 mod csv;
+mod encodings;
 mod header;
 mod json;
 mod pieces;
@@ -9,7 +10,7 @@ mod state;
 use std::sync::Arc;
 
 use arrivage_model::{
-    Captures, Checkpoint, Column, ColumnSource, Compression, Csv, Format, JsonLines, Limits, Mode,
+    Captures, Checkpoint, Column, ColumnSource, Csv, Format, InvalidBytes, JsonLines, Limits, Mode,
     Order, Pattern, Pipeline, Ragged, RejectBudget, Table, TableColumn,
 };
 
@@ -55,11 +56,7 @@ fn case(format: Format, columns: &str) -> Case {
         create_table: false,
         max_attempts: 5,
         format,
-        limits: Limits {
-            compression: Compression::Auto,
-            max_record: 1 << 20,
-            max_expansion: 1000,
-        },
+        limits: Limits::default(),
         columns: Vec::new(),
         rejects: RejectBudget {
             max_rows: 1000,
@@ -115,6 +112,16 @@ impl Case {
         if let Format::Csv(dialect) = &mut self.pipeline.format {
             change(dialect);
         }
+        self
+    }
+
+    pub(super) fn encoding(mut self, label: &str) -> Self {
+        self.pipeline.limits.encoding = label.parse().expect(label);
+        self
+    }
+
+    pub(super) fn replace_invalid_bytes(mut self) -> Self {
+        self.pipeline.limits.invalid_bytes = InvalidBytes::Replace;
         self
     }
 

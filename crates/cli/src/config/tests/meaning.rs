@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use arrivage_model::{
-    ColumnSource, ColumnType, Compression, Csv, Format, Limits, Location, Mode, Ragged,
-    RejectBudget,
+    ColumnSource, ColumnType, Compression, Csv, Encoding, Format, InvalidBytes, Limits, Location,
+    Mode, Ragged, RejectBudget,
 };
 use chrono::{TimeZone, Utc};
 
@@ -140,6 +140,8 @@ fn what_is_left_out_has_the_defaults_of_the_contract() {
     assert_eq!(pipeline.format, Format::Csv(csv));
     let limits = Limits {
         compression: Compression::Auto,
+        encoding: Encoding::UTF_8,
+        invalid_bytes: InvalidBytes::Reject,
         max_record: 1 << 20,
         max_expansion: 1000,
     };
@@ -209,9 +211,18 @@ fn values_come_in_the_writings_that_people_use() {
     assert_eq!(column("default = 0").default.as_deref(), Some("0"));
     assert_eq!(column("default = 1.50").default.as_deref(), Some("1.50"));
     assert_eq!(column("default = false").default.as_deref(), Some("false"));
-    for encoding in ["utf-8", "UTF8", "utf_8"] {
-        pipeline(&format!("format.encoding = '{encoding}'"));
+    for (label, encoding) in [
+        ("utf-8", "UTF-8"),
+        ("UTF8", "UTF-8"),
+        ("utf_8", "UTF-8"),
+        ("latin1", "windows-1252"),
+        ("utf-16", "UTF-16LE"),
+    ] {
+        let pipeline = pipeline(&format!("format.encoding = '{label}'"));
+        assert_eq!(pipeline.limits.encoding.to_string(), encoding, "{label}");
     }
+    let replace = pipeline("format.invalid_bytes = 'replace'");
+    assert_eq!(replace.limits.invalid_bytes, InvalidBytes::Replace);
     let max_record = |text: &str| {
         pipeline(&format!("format.max_record = {text}"))
             .limits

@@ -104,8 +104,12 @@ fn formats_are_those_that_are_built() {
         "compression: unknown compression \"xz\"; the compressions are auto, none, gzip, zstd",
     );
     check_format(
-        "encoding = 'windows-1252'",
-        "encoding: unknown encoding \"windows-1252\"; only utf-8 is read yet",
+        "encoding = 'utf-32'",
+        "encoding: unknown encoding \"utf-32\"; the encodings are those of the WHATWG standard, such as utf-8, utf-16le, windows-1252, iso-8859-15, shift_jis, gb18030",
+    );
+    check_format(
+        "invalid_bytes = 'drop'",
+        "invalid_bytes: unknown value \"drop\"; the values are reject, replace",
     );
     check_format(
         "ragged = 'cut'",

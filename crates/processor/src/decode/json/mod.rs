@@ -15,7 +15,6 @@ use super::header::refused;
 use super::layout::{Cell, Content, Layout, write_null};
 use super::plan::{Plan, PlannedColumn, Source, unknown_type};
 use super::state::changed;
-use super::text::check_text;
 use super::value::Writer;
 use super::{DecodeError, Guilty};
 use names::{Match, Names};
@@ -136,8 +135,7 @@ impl JsonReader {
     }
 
     /// Finds the values of a record. Nothing is added to any row yet.
-    pub(super) fn find(&mut self, record: &[u8], offset: u64) -> Result<(), Fault> {
-        check_text(record, offset).map_err(|(_, fault)| fault)?;
+    pub(super) fn find(&mut self, record: &[u8]) -> Result<(), Fault> {
         self.slots.fill(Slot::default());
         let mut any = false;
         document::members(record, |name, range| {

@@ -6,6 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use super::encodings::encode;
 use super::{Case, ChunkTarget, Record, csv, from, json_lines, records};
 use crate::decode::{Chunk, DecodeError};
 
@@ -206,8 +207,89 @@ fn json_cases() -> impl Strategy<Value = Case> {
     )
 }
 
+const ENCODINGS: [&str; 12] = [
+    "utf-16le",
+    "utf-16be",
+    "windows-1252",
+    "iso-8859-7",
+    "shift_jis",
+    "gb18030",
+    "big5",
+    "euc-jp",
+    "euc-kr",
+    "iso-2022-jp",
+    "x-user-defined",
+    "utf-8",
+];
+
+const TEXTS: [&str; 14] = [
+    ",",
+    ",",
+    "\"",
+    "\n",
+    "\r\n",
+    "\r",
+    "1",
+    "é",
+    "日本",
+    "表|",
+    "1,x\n",
+    "2,\"é\"\n",
+    "\0",
+    "\u{a0a}",
+];
+
+const BYTES: [&[u8]; 12] = [
+    b"\x81",
+    b"\xff",
+    b"\x30",
+    b"\x1b(J",
+    b"\x1b(B",
+    b"\x1b$B",
+    b"\x1b(I",
+    b"\x1b",
+    b"\xd8",
+    b"\0",
+    b"\x81\x30\x81",
+    b"\x8f",
+];
+
+/// An encoding, and a file that is mostly in it.
+fn encoded() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
+    let text = select(TEXTS.to_vec()).prop_map(Ok);
+    let bytes = select(BYTES.to_vec()).prop_map(Err);
+    let parts = vec(prop_oneof![5 => text, 1 => bytes], 0..30);
+    (select(ENCODINGS.to_vec()), parts).prop_map(|(label, parts)| {
+        let mut input = encode(label, "a,b\n");
+        for part in parts {
+            match part {
+                Ok(text) => input.extend(encode(label, text)),
+                Err(bytes) => input.extend_from_slice(bytes),
+            }
+        }
+        (label, input)
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn every_encoding_is_read_the_same_in_any_pieces_and_from_any_checkpoint(
+        case in csv_cases(),
+        replace in any::<bool>(),
+        (label, input, cuts) in encoded().prop_flat_map(|(label, input)| {
+            let cuts = cuts(&input);
+            (Just(label), Just(input), cuts)
+        }),
+        target in targets(),
+    ) {
+        let mut case = case.encoding(label);
+        if replace {
+            case = case.replace_invalid_bytes();
+        }
+        check(&case, &input, &cuts, target);
+    }
 
     #[test]
     fn csv_is_read_the_same_in_any_pieces_and_from_any_checkpoint(
