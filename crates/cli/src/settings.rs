@@ -250,6 +250,9 @@ words! {
         "none" => Self::None,
         "gzip" => Self::Gzip,
         "zstd" => Self::Zstd,
+        "bzip2" => Self::Bzip2,
+        "xz" => Self::Xz,
+        "lz4" => Self::Lz4,
     }
     InvalidBytes, "value" { "reject" => Self::Reject, "replace" => Self::Replace, }
     Ragged, "value" { "reject" => Self::Reject, "pad" => Self::Pad, }

@@ -194,6 +194,12 @@ pub enum Compression {
     Gzip,
     /// RFC 8878, any number of frames.
     Zstd,
+    /// Any number of streams.
+    Bzip2,
+    /// Any number of streams.
+    Xz,
+    /// Any number of frames.
+    Lz4,
 }
 
 /// How many rejects an arrival may have before it fails.

@@ -100,8 +100,8 @@ fn formats_are_those_that_are_built() {
         "kind: unknown kind \"parquet\"; the kinds are csv, json-lines",
     );
     check_format(
-        "compression = 'xz'",
-        "compression: unknown compression \"xz\"; the compressions are auto, none, gzip, zstd",
+        "compression = 'zip'",
+        "compression: unknown compression \"zip\"; the compressions are auto, none, gzip, zstd, bzip2, xz, lz4",
     );
     check_format(
         "encoding = 'utf-32'",
