@@ -15,7 +15,10 @@ mod variables;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use arrivage_model::{ColumnType, Compression, Encoding, InvalidBytes, Ragged, TableName};
+use arrivage_model::{
+    ColumnType, Compression, Delimiter, Encoding, ExtraColumns, InvalidBytes, MissingColumns,
+    Ragged, RepeatedHeader, TableName,
+};
 use serde_json::{Value, json};
 use toml::de::DeValue;
 
@@ -174,7 +177,8 @@ tables! {
     struct Csv {
         ..any: AnyFormat,
         /// Between two fields.
-        delimiter: Byte = ",",
+        /// `auto`: whichever of comma, semicolon, tab and bar the file's beginning shows.
+        delimiter: Delimiter = ",",
         /// Around fields with delimiters or line ends; empty: quotes are text.
         quote: Byte = "\"",
         /// Before a quote in a quoted field; otherwise the quote itself.
@@ -183,6 +187,10 @@ tables! {
         header: bool = true,
         /// Physical lines before the first record.
         skip_lines: u64 = 0,
+        /// Lines at the end that are no records, such as totals, at most 100; blank ones do not count.
+        skip_last: u64 = 0,
+        /// Lines like this are no records, wherever they stand; `*` stands for any text, as in `Total*`.
+        trailer: Option<String>,
         /// Lines that start with it are skipped.
         comment: Option<Byte>,
         /// Whether blanks around unquoted values are left out.
@@ -191,6 +199,12 @@ tables! {
         null: List<String> = [""],
         /// What becomes of a record with too few fields: `pad` fills up with NULL. Too many are always a reject.
         ragged: Ragged = "reject",
+        /// What a later record is that reads as the header does: a `record`, or nothing, so that it is skipped.
+        repeated_header: RepeatedHeader = "record",
+        /// What becomes of fields whose name no column takes: `ignore` leaves them out, `reject` fails the file, `keep` gathers them in the table's column `_extra`, of type jsonb.
+        extra_columns: ExtraColumns = "ignore",
+        /// What becomes of a file that lacks a declared column: `reject` fails it, `leave` leaves the column to the database's default.
+        missing_columns: MissingColumns = "reject",
     }
 
     /// One JSON object a line.
@@ -255,6 +269,9 @@ words! {
         "lz4" => Self::Lz4,
     }
     InvalidBytes, "value" { "reject" => Self::Reject, "replace" => Self::Replace, }
+    RepeatedHeader, "value" { "record" => Self::Record, "skip" => Self::Skip, }
+    ExtraColumns, "value" { "ignore" => Self::Ignore, "reject" => Self::Reject, "keep" => Self::Keep, }
+    MissingColumns, "value" { "reject" => Self::Reject, "leave" => Self::Leave, }
     Ragged, "value" { "reject" => Self::Reject, "pad" => Self::Pad, }
 }
 

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Column, Encoding, InvalidBytes, Pattern};
+use crate::{Column, Csv, Encoding, InvalidBytes, Pattern};
 
 /// The declared way to load a class of objects into one table.
 #[derive(Clone, Debug)]
@@ -115,39 +115,6 @@ impl Format {
             Self::JsonLines(_) => "json-lines",
         }
     }
-}
-
-/// A dialect of separated values.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Csv {
-    /// Between two fields.
-    pub delimiter: u8,
-    /// Around a field that holds delimiters or line ends; nothing: quotes are
-    /// text.
-    pub quote: Option<u8>,
-    /// Before a quote inside a quoted field. The quote itself: doubled.
-    pub escape: Option<u8>,
-    /// The first record names the columns.
-    pub header: bool,
-    /// Physical lines before the first record.
-    pub skip_lines: u64,
-    /// A line that starts with it is skipped.
-    pub comment: Option<u8>,
-    /// Blanks around unquoted values are not part of them.
-    pub trim: bool,
-    /// Unquoted words that mean NULL.
-    pub null: Vec<String>,
-    /// What a record with too few or too many fields is.
-    pub ragged: Ragged,
-}
-
-/// What a record with a wrong number of fields is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Ragged {
-    /// A reject.
-    Reject,
-    /// Missing fields at its end are NULL; too many are still a reject.
-    Pad,
 }
 
 /// Settings of JSON Lines.

@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use arrivage_model::{ColumnType, Encoding, Location, StoreKind, TableName};
+use arrivage_model::{ColumnType, Delimiter, Encoding, Location, StoreKind, TableName};
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use serde_json::{Value, json};
 use toml::de::DeValue;
@@ -112,6 +112,7 @@ from_text! {
     HttpUrl: http_url;
     S3Url: s3_url;
     Byte: byte;
+    Delimiter: delimiter;
     Encoding: Encoding::from_str;
     SocketAddr: address;
 }
@@ -145,6 +146,17 @@ fn byte(text: &str) -> Result<Byte, String> {
         _ => Err(format!(
             "expected one ASCII character, such as \",\" or \"\\t\", found {text:?}"
         )),
+    }
+}
+
+fn delimiter(text: &str) -> Result<Delimiter, &'static str> {
+    match text {
+        "" => Err("it is empty; fields need something between them"),
+        "auto" => Ok(Delimiter::Auto),
+        _ if text.contains(['\r', '\n', '\0']) => {
+            Err("a line end, or U+0000, cannot be a delimiter")
+        }
+        _ => Ok(Delimiter::Text(text.to_owned())),
     }
 }
 

@@ -22,8 +22,10 @@ mod layout;
 mod making;
 mod plan;
 mod reader;
+mod sniff;
 mod state;
 mod text;
+mod trailer;
 mod transcode;
 mod value;
 
@@ -37,6 +39,7 @@ use input::Input;
 use making::Making;
 use reader::{Reader, Taken};
 use state::State;
+use trailer::{Ahead, Trailer};
 
 pub use chunk::{Chunk, ChunkTarget};
 pub use plan::{Plan, PlanError};
@@ -76,6 +79,7 @@ pub struct Decoder {
     input: Input,
     begin: Begin,
     reader: Reader,
+    trailer: Option<Trailer>,
     /// The rest of a line is being passed over.
     skipping: bool,
     records: u64,
@@ -118,6 +122,7 @@ impl Decoder {
             target,
             input,
             begin,
+            trailer: reader.trailer(plan.max_record),
             skipping: false,
             records: from.records,
             bytes_read: from.bytes_read,
@@ -196,11 +201,39 @@ impl Decoder {
             }
             self.begin = Begin::Lines(left - 1);
         }
+        if let Begin::Lines(_) = self.begin {
+            let (rest, ended) = (self.input.rest(), self.input.ended());
+            if !self.reader.look(&self.plan, rest, ended) {
+                return Ok(false);
+            }
+            self.begin = Begin::Done;
+        }
         if self.skipping && !self.input.skip_line() {
             return Ok(false);
         }
         self.skipping = false;
-        Ok(true)
+        Ok(self.pass_over_trailer())
+    }
+
+    /// Passes over lines that are no records; false: more bytes are needed to say
+    /// whether there is one.
+    fn pass_over_trailer(&mut self) -> bool {
+        let Some(trailer) = &self.trailer else {
+            return true;
+        };
+        loop {
+            match trailer.look(self.input.rest(), self.input.ended()) {
+                Ahead::Record => return true,
+                Ahead::More => return false,
+                Ahead::Line(line) => self.input.advance(line),
+                Ahead::End => {
+                    while !self.input.rest().is_empty() {
+                        self.input.skip_line();
+                    }
+                    return true;
+                }
+            }
+        }
     }
 
     /// Makes the record at the front a row, a reject or the header; false: it
@@ -225,6 +258,7 @@ impl Decoder {
                 self.input.advance(extent);
                 return Ok(true);
             }
+            Taken::Nothing => {}
             Taken::Row => {
                 self.records += 1;
                 let place = self.input.place(self.records, extent.length);

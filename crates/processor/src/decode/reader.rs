@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use arrivage_model::{Format, RowColumn, Rows};
+use arrivage_model::{Csv, Format, RowColumn, Rows};
 
 use super::csv::CsvReader;
 use super::cut::Cut;
@@ -8,8 +8,10 @@ use super::fault::Fault;
 use super::header::refused;
 use super::json::JsonReader;
 use super::plan::Plan;
+use super::sniff;
 use super::state::State;
 use super::text::Flaw;
+use super::trailer::Trailer;
 use super::{DecodeError, Guilty};
 
 /// The format of a file: how its records are cut, and what is in them.
@@ -25,6 +27,8 @@ pub(super) enum Taken {
     /// The first record that names some columns: they join the rows, and the
     /// record is to be taken again.
     Columns,
+    /// No record: it is to be skipped.
+    Nothing,
     /// A row, whose cells were added.
     Row,
     /// None, for this reason; no cell was added.
@@ -40,7 +44,10 @@ impl Reader {
     ) -> Result<Self, DecodeError> {
         Ok(match &plan.format {
             Format::Csv(dialect) => {
-                Self::Csv(CsvReader::new(plan, dialect, captured, state.header)?)
+                let State {
+                    delimiter, header, ..
+                } = state;
+                Self::Csv(CsvReader::new(plan, dialect, captured, delimiter, header)?)
             }
             Format::JsonLines(_) => Self::Json(JsonReader::new(plan, captured, &state.members)?),
         })
@@ -52,6 +59,38 @@ impl Reader {
             Self::Csv(reader) => reader.dialect().skip_lines,
             Self::Json(_) => 0,
         }
+    }
+
+    /// Which lines are no records.
+    pub(super) fn trailer(&self, max_record: usize) -> Option<Trailer> {
+        match self {
+            Self::Csv(reader) => {
+                let Csv {
+                    skip_last, trailer, ..
+                } = reader.dialect();
+                Trailer::new(*skip_last, trailer.as_ref(), max_record)
+            }
+            Self::Json(_) => None,
+        }
+    }
+
+    /// Finds in a file's beginning what the dialect leaves open; false: more of it
+    /// is needed.
+    pub(super) fn look(&mut self, plan: &Plan, rest: &[u8], ended: bool) -> bool {
+        let Self::Csv(reader) = self else {
+            return true;
+        };
+        if !reader.lacks_delimiter() {
+            return true;
+        }
+        if rest.len() < sniff::SAMPLE && !ended {
+            return false;
+        }
+        let sample = &rest[..rest.len().min(sniff::SAMPLE)];
+        let whole = ended && sample.len() == rest.len();
+        let found = sniff::delimiter(plan, reader.dialect(), sample, whole);
+        reader.set_delimiter(found);
+        true
     }
 
     pub(super) fn cut(&mut self, bytes: &[u8], ended: bool) -> Cut {
@@ -103,6 +142,7 @@ impl Reader {
                 reader.read_header(plan, text)?;
                 return Ok(Taken::Header);
             }
+            Self::Csv(reader) if reader.repeats_header(text) => return Ok(Taken::Nothing),
             Self::Csv(reader) => reader.read(plan, text, rows),
             Self::Json(reader) => match reader.find(text) {
                 Ok(()) if reader.join(plan, text)? => return Ok(Taken::Columns),
@@ -130,14 +170,16 @@ impl Reader {
 
     /// What it needs to go on from here.
     pub(super) fn state(&self, plan: &Plan) -> State {
-        let (header, members) = match self {
-            Self::Csv(reader) => (reader.header().cloned(), Vec::new()),
-            Self::Json(reader) => (None, reader.members(plan)),
-        };
-        State {
-            header,
-            members,
-            ..State::default()
+        match self {
+            Self::Csv(reader) => State {
+                header: reader.header().cloned(),
+                delimiter: reader.found_delimiter().cloned(),
+                ..State::default()
+            },
+            Self::Json(reader) => State {
+                members: reader.members(plan),
+                ..State::default()
+            },
         }
     }
 }

@@ -1,4 +1,5 @@
 mod csv;
+mod dialects;
 mod encodings;
 mod header;
 mod json;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 use arrivage_model::{
     Captures, Checkpoint, Column, ColumnSource, Csv, Format, InvalidBytes, JsonLines, Limits, Mode,
-    Order, Pattern, Pipeline, Ragged, RejectBudget, Table, TableColumn,
+    Order, Pattern, Pipeline, RejectBudget, Table, TableColumn,
 };
 
 use super::{Chunk, ChunkTarget, DecodeError, Decoder, Plan, PlanError};
@@ -27,18 +28,7 @@ pub(super) struct Case {
 /// A CSV pipeline into a table with these columns: `id bigint!, name text`; the
 /// mark is for NOT NULL without default.
 pub(super) fn csv(columns: &str) -> Case {
-    let dialect = Csv {
-        delimiter: b',',
-        quote: Some(b'"'),
-        escape: Some(b'"'),
-        header: true,
-        skip_lines: 0,
-        comment: None,
-        trim: false,
-        null: vec![String::new()],
-        ragged: Ragged::Reject,
-    };
-    case(Format::Csv(dialect), columns)
+    case(Format::Csv(Csv::default()), columns)
 }
 
 pub(super) fn json_lines(columns: &str) -> Case {

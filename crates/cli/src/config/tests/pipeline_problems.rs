@@ -116,8 +116,26 @@ fn formats_are_those_that_are_built() {
         "ragged: unknown value \"cut\"; the values are reject, pad",
     );
     check_format(
-        "delimiter = 'auto'",
-        "delimiter: expected one ASCII character, such as \",\" or \"\\t\", found \"auto\"",
+        "delimiter = \"\\n\"",
+        "delimiter: a line end, or U+0000, cannot be a delimiter",
+    );
+    check_format(
+        "comment = '|'\ndelimiter = '~|~'",
+        "comment: the delimiter is the same character",
+    );
+    check_format("skip_last = 101", "skip_last: too many; at most 100");
+    check_format("trailer = '*'", "trailer: every line would be like it");
+    check_format(
+        "extra_columns = 'keep'\nheader = false",
+        "extra_columns: header = false leaves no names to go by",
+    );
+    check_format(
+        "missing_columns = 'leave'\nheader = false",
+        "missing_columns: header = false leaves no names to go by",
+    );
+    check_format(
+        "repeated_header = 'skip'\nheader = false",
+        "repeated_header: header = false leaves no names to go by",
     );
     check_format(
         "delimiter = ''",

@@ -195,8 +195,9 @@ impl JsonReader {
         if self.layout.cells.is_empty() {
             return Err((None, nothing_to_take()));
         }
-        let write = |column: &PlannedColumn, slot: usize, rows: &mut Rows| {
-            let value = self.slots[slot].value.clone().map(|range| &record[range]);
+        let write = |column: &PlannedColumn, slot: Option<usize>, rows: &mut Rows| {
+            let value = slot.and_then(|slot| self.slots[slot].value.clone());
+            let value = value.map(|range| &record[range]);
             match (value, &column.writer) {
                 (None | Some(b"null"), _) | (_, Err(_)) => write_null(column, rows),
                 (Some(value), Ok(writer)) => rows.push(|out| write_value(writer, value, out)),

@@ -1,7 +1,7 @@
 //! However the stream is cut into pieces, and from whichever chunk's end a
 //! decoder goes on: the same chunks.
 
-use arrivage_model::{Checkpoint, ColumnSource, Ragged};
+use arrivage_model::{Checkpoint, ColumnSource, Delimiter, ExtraColumns, Ragged, RepeatedHeader};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -87,7 +87,11 @@ fn targets() -> impl Strategy<Value = ChunkTarget> {
     (bytes, 1_u64..5).prop_map(|(bytes, records)| ChunkTarget { bytes, records })
 }
 
-const CSV_PARTS: [&[u8]; 28] = [
+const CSV_PARTS: [&[u8]; 32] = [
+    b"a,b\n",
+    b",,",
+    b"1, x\n",
+    b"Total",
     b",",
     b",",
     b",",
@@ -124,6 +128,10 @@ fn csv_input() -> impl Strategy<Value = Vec<u8>> {
         b"b,a\r\n",
         b"\xEF\xBB\xBFa,b\r",
         b"\"a\",b\n",
+        b"a,b,c,,\n",
+        b"a,,b\n",
+        b"a,1b\n",
+        b"a;b\n",
         b"",
     ]);
     (header, vec(select(CSV_PARTS.to_vec()), 0..40)).prop_map(|(header, parts)| {
@@ -146,18 +154,47 @@ fn csv_cases() -> impl Strategy<Value = Case> {
         quote,
         comment,
     );
+    let text = |text: &str| Delimiter::Text(text.to_owned());
+    let delimiter = select(vec![
+        text(","),
+        text(","),
+        text(",,"),
+        text(", "),
+        text(",1"),
+        text(";"),
+        Delimiter::Auto,
+    ]);
+    let trailer = select(vec![
+        None,
+        None,
+        Some("1*".to_owned()),
+        Some("*a".to_owned()),
+    ]);
+    let lines = (delimiter, select(vec![0_u64, 0, 1, 2]), trailer);
+    let policies = (
+        select(vec![RepeatedHeader::Record, RepeatedHeader::Skip]),
+        select(vec![ExtraColumns::Ignore, ExtraColumns::Keep]),
+    );
     let max_record = select(vec![4_usize, 9, 20, 1000]);
-    (dialect, max_record).prop_map(|(dialect, max_record)| {
+    (dialect, lines, policies, max_record).prop_map(|(dialect, lines, policies, max_record)| {
         let (header, trim, pad, skip_lines, escape, quote, comment) = dialect;
-        csv("a integer, b text")
-            .max_record(max_record)
-            .dialect(|csv| {
-                csv.header = header;
-                csv.trim = trim;
-                csv.ragged = if pad { Ragged::Pad } else { Ragged::Reject };
-                csv.skip_lines = skip_lines * u64::from(!header);
-                (csv.escape, csv.quote, csv.comment) = (escape, quote, comment);
-            })
+        let (delimiter, skip_last, trailer) = lines;
+        let (repeated_header, extra_columns) = policies;
+        let columns = match extra_columns {
+            ExtraColumns::Keep if header => "a integer, b text, _extra jsonb",
+            _ => "a integer, b text",
+        };
+        csv(columns).max_record(max_record).dialect(|csv| {
+            csv.header = header;
+            csv.trim = trim;
+            csv.ragged = if pad { Ragged::Pad } else { Ragged::Reject };
+            csv.skip_lines = skip_lines * u64::from(!header);
+            (csv.escape, csv.quote, csv.comment) = (escape, quote, comment);
+            (csv.delimiter, csv.skip_last, csv.trailer) = (delimiter, skip_last, trailer);
+            if header {
+                (csv.repeated_header, csv.extra_columns) = (repeated_header, extra_columns);
+            }
+        })
     })
 }
 
