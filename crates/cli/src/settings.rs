@@ -15,7 +15,10 @@ mod variables;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use arrivage_model::{ColumnType, Compression, Ragged, TableName};
+use arrivage_model::{
+    ColumnType, Compression, Delimiter, Encoding, ExtraColumns, InvalidBytes, MissingColumns,
+    Ragged, RepeatedHeader, TableName,
+};
 use serde_json::{Value, json};
 use toml::de::DeValue;
 
@@ -25,9 +28,7 @@ pub(crate) use self::reader::{Place, Problem, Reader, Typed};
 use self::schema::TableSchema;
 use self::table::{Field, Keys, Table};
 pub(crate) use self::table::{Key, List};
-pub(crate) use self::value::{
-    Byte, HttpUrl, Mode, Moment, Order, Origin, S3Url, Scalar, Secret, Utf8,
-};
+pub(crate) use self::value::{Byte, HttpUrl, Mode, Moment, Order, Origin, S3Url, Scalar, Secret};
 use self::value::{word, words_schema};
 use crate::config::{Pooler, Unreadable};
 
@@ -162,8 +163,10 @@ tables! {
     struct AnyFormat {
         /// `auto`: as the first bytes say, never the name.
         compression: Compression = "auto",
-        /// Of the texts.
-        encoding: Utf8 = "utf-8",
+        /// Of the texts, unless a byte-order mark says otherwise: any label of the WHATWG standard.
+        encoding: Encoding = "utf-8",
+        /// What becomes of bytes that the encoding does not have: their record is a reject, or they are read as U+FFFD.
+        invalid_bytes: InvalidBytes = "reject",
         /// A longer record is a reject.
         max_record: Size = "1MiB",
         /// Decompressed to compressed bytes, judged after 64 MiB.
@@ -174,7 +177,8 @@ tables! {
     struct Csv {
         ..any: AnyFormat,
         /// Between two fields.
-        delimiter: Byte = ",",
+        /// `auto`: whichever of comma, semicolon, tab and bar the file's beginning shows.
+        delimiter: Delimiter = ",",
         /// Around fields with delimiters or line ends; empty: quotes are text.
         quote: Byte = "\"",
         /// Before a quote in a quoted field; otherwise the quote itself.
@@ -183,6 +187,10 @@ tables! {
         header: bool = true,
         /// Physical lines before the first record.
         skip_lines: u64 = 0,
+        /// Lines at the end that are no records, such as totals, at most 100; blank ones do not count.
+        skip_last: u64 = 0,
+        /// Lines like this are no records, wherever they stand; `*` stands for any text, as in `Total*`.
+        trailer: Option<String>,
         /// Lines that start with it are skipped.
         comment: Option<Byte>,
         /// Whether blanks around unquoted values are left out.
@@ -191,6 +199,12 @@ tables! {
         null: List<String> = [""],
         /// What becomes of a record with too few fields: `pad` fills up with NULL. Too many are always a reject.
         ragged: Ragged = "reject",
+        /// What a later record is that reads as the header does: a `record`, or nothing, so that it is skipped.
+        repeated_header: RepeatedHeader = "record",
+        /// What becomes of fields whose name no column takes: `ignore` leaves them out, `reject` fails the file, `keep` gathers them in the table's column `_extra`, of type jsonb.
+        extra_columns: ExtraColumns = "ignore",
+        /// What becomes of a file that lacks a declared column: `reject` fails it, `leave` leaves the column to the database's default.
+        missing_columns: MissingColumns = "reject",
     }
 
     /// One JSON object a line.
@@ -250,7 +264,14 @@ words! {
         "none" => Self::None,
         "gzip" => Self::Gzip,
         "zstd" => Self::Zstd,
+        "bzip2" => Self::Bzip2,
+        "xz" => Self::Xz,
+        "lz4" => Self::Lz4,
     }
+    InvalidBytes, "value" { "reject" => Self::Reject, "replace" => Self::Replace, }
+    RepeatedHeader, "value" { "record" => Self::Record, "skip" => Self::Skip, }
+    ExtraColumns, "value" { "ignore" => Self::Ignore, "reject" => Self::Reject, "keep" => Self::Keep, }
+    MissingColumns, "value" { "reject" => Self::Reject, "leave" => Self::Leave, }
     Ragged, "value" { "reject" => Self::Reject, "pad" => Self::Pad, }
 }
 

@@ -5,6 +5,8 @@
 
 mod arrival;
 mod column;
+mod csv;
+mod encoding;
 mod id;
 mod object;
 mod pattern;
@@ -16,12 +18,14 @@ mod table;
 
 pub use arrival::{Arrival, Checkpoint, ErrorCode, Failure, State};
 pub use column::{Column, ColumnSource, ColumnType, UnknownType};
+pub use csv::{Csv, Delimiter, ExtraColumns, MissingColumns, Ragged, RepeatedHeader};
+pub use encoding::{Encoding, InvalidBytes, UnknownEncoding};
 pub use id::{ArrivalId, Fence, Lease, LeaseId, UnknownId};
 pub use object::{ETag, Location, LocationError, Object, StoreKind, VersionId};
 pub use pattern::{Captures, Pattern, PatternError};
 pub use pipeline::{
-    Compression, Csv, Format, JsonLines, Limits, Mode, Order, Pipeline, Ragged, RejectBudget,
-    TableName, TableNameError,
+    Compression, Format, JsonLines, Limits, Mode, Order, Pipeline, RejectBudget, TableName,
+    TableNameError,
 };
 pub use reject::{ReasonCode, Reject};
 pub use route::{LOCAL_BUCKET, Route, Router};

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Column, Pattern};
+use crate::{Column, Csv, Encoding, InvalidBytes, Pattern};
 
 /// The declared way to load a class of objects into one table.
 #[derive(Clone, Debug)]
@@ -117,53 +117,37 @@ impl Format {
     }
 }
 
-/// A dialect of separated values.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Csv {
-    /// Between two fields.
-    pub delimiter: u8,
-    /// Around a field that holds delimiters or line ends; nothing: quotes are
-    /// text.
-    pub quote: Option<u8>,
-    /// Before a quote inside a quoted field. The quote itself: doubled.
-    pub escape: Option<u8>,
-    /// The first record names the columns.
-    pub header: bool,
-    /// Physical lines before the first record.
-    pub skip_lines: u64,
-    /// A line that starts with it is skipped.
-    pub comment: Option<u8>,
-    /// Blanks around unquoted values are not part of them.
-    pub trim: bool,
-    /// Unquoted words that mean NULL.
-    pub null: Vec<String>,
-    /// What a record with too few or too many fields is.
-    pub ragged: Ragged,
-}
-
-/// What a record with a wrong number of fields is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Ragged {
-    /// A reject.
-    Reject,
-    /// Missing fields at its end are NULL; too many are still a reject.
-    Pad,
-}
-
 /// Settings of JSON Lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct JsonLines {}
 
-/// What a file may cost, whatever its format.
+/// How a file is packed and what it may cost, whatever its format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// How the object is compressed.
     pub compression: Compression,
+    /// How its text is written, unless a byte-order mark says otherwise.
+    pub encoding: Encoding,
+    /// What becomes of bytes that the encoding does not have.
+    pub invalid_bytes: InvalidBytes,
     /// The longest record, in bytes; a longer one is a reject.
     pub max_record: usize,
     /// The largest ratio of decompressed to compressed bytes, judged after 64
     /// MiB.
     pub max_expansion: u64,
+}
+
+impl Default for Limits {
+    /// As the configuration has it when it says nothing.
+    fn default() -> Self {
+        Self {
+            compression: Compression::Auto,
+            encoding: Encoding::UTF_8,
+            invalid_bytes: InvalidBytes::Reject,
+            max_record: 1 << 20,
+            max_expansion: 1000,
+        }
+    }
 }
 
 /// How an object is compressed.
@@ -177,6 +161,12 @@ pub enum Compression {
     Gzip,
     /// RFC 8878, any number of frames.
     Zstd,
+    /// Any number of streams.
+    Bzip2,
+    /// Any number of streams.
+    Xz,
+    /// Any number of frames.
+    Lz4,
 }
 
 /// How many rejects an arrival may have before it fails.
@@ -195,8 +185,13 @@ impl Pipeline {
     #[must_use]
     pub fn reading(&self) -> String {
         format!(
-            "{:?} {:?} {:?} atomic: {}",
-            self.format, self.limits.compression, self.columns, self.atomic
+            "{:?} {:?} {} {:?} {:?} atomic: {}",
+            self.format,
+            self.limits.compression,
+            self.limits.encoding,
+            self.limits.invalid_bytes,
+            self.columns,
+            self.atomic
         )
     }
 }

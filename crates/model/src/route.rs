@@ -107,7 +107,7 @@ fn captures(pipeline: &Pipeline, subject: &str) -> Option<Captures> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Compression, Format, JsonLines, Limits, Mode, Order, Pattern, RejectBudget};
+    use crate::{Format, JsonLines, Limits, Mode, Order, Pattern, RejectBudget};
 
     fn pipeline(name: &str, patterns: &[&str]) -> Arc<Pipeline> {
         Arc::new(Pipeline {
@@ -123,11 +123,7 @@ mod tests {
             create_table: false,
             max_attempts: 5,
             format: Format::JsonLines(JsonLines {}),
-            limits: Limits {
-                compression: Compression::Auto,
-                max_record: 1 << 20,
-                max_expansion: 1000,
-            },
+            limits: Limits::default(),
             columns: Vec::new(),
             rejects: RejectBudget {
                 max_rows: 1000,

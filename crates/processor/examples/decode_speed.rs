@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrivage_model::{
-    Captures, Checkpoint, Compression, Csv, Format, JsonLines, Limits, Mode, Order, Pipeline,
-    Ragged, RejectBudget, Table, TableColumn,
+    Captures, Checkpoint, Csv, Format, JsonLines, Limits, Mode, Order, Pipeline, RejectBudget,
+    Table, TableColumn,
 };
 use arrivage_processor::decode::{ChunkTarget, Decoder, Plan};
 
@@ -59,17 +59,7 @@ fn main() {
 }
 
 fn csv() -> Format {
-    Format::Csv(Csv {
-        delimiter: b',',
-        quote: Some(b'"'),
-        escape: Some(b'"'),
-        header: true,
-        skip_lines: 0,
-        comment: None,
-        trim: false,
-        null: vec![String::new()],
-        ragged: Ragged::Reject,
-    })
+    Format::Csv(Csv::default())
 }
 
 fn file(line: impl Fn(&[String]) -> String) -> Vec<u8> {
@@ -193,11 +183,7 @@ fn plan(format: Format) -> Arc<Plan> {
         create_table: false,
         max_attempts: 1,
         format,
-        limits: Limits {
-            compression: Compression::None,
-            max_record: 1 << 20,
-            max_expansion: 1000,
-        },
+        limits: Limits::default(),
         columns: Vec::new(),
         rejects: RejectBudget {
             max_rows: 0,

@@ -12,6 +12,12 @@ pub(crate) enum Codec {
     Gzip,
     /// RFC 8878.
     Zstd,
+    /// bzip2's own format.
+    Bzip2,
+    /// The .xz format.
+    Xz,
+    /// The LZ4 frame format.
+    Lz4,
 }
 
 /// A file that nothing here reads, told by its first bytes.
@@ -24,6 +30,9 @@ pub(crate) fn codec(setting: Compression, first: &[u8]) -> Result<Codec, Unsuppo
         Compression::None => Ok(Codec::None),
         Compression::Gzip => Ok(Codec::Gzip),
         Compression::Zstd => Ok(Codec::Zstd),
+        Compression::Bzip2 => Ok(Codec::Bzip2),
+        Compression::Xz => Ok(Codec::Xz),
+        Compression::Lz4 => Ok(Codec::Lz4),
         Compression::Auto => sniff(first),
     }
 }
@@ -34,9 +43,10 @@ fn sniff(first: &[u8]) -> Result<Codec, Unsupported> {
         [0x28, 0xB5, 0x2F, 0xFD, ..] => Ok(Codec::Zstd),
         // A skippable frame, which may come first.
         [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..] => Ok(Codec::Zstd),
-        [b'B', b'Z', b'h', b'1'..=b'9', ..] => Err(Unsupported("bzip2")),
-        [0xFD, b'7', b'z', b'X', b'Z', 0x00, ..] => Err(Unsupported("xz")),
-        [0x04, 0x22, 0x4D, 0x18, ..] => Err(Unsupported("lz4")),
+        [b'B', b'Z', b'h', b'1'..=b'9', ..] => Ok(Codec::Bzip2),
+        [0xFD, b'7', b'z', b'X', b'Z', 0x00, ..] => Ok(Codec::Xz),
+        [0x04, 0x22, 0x4D, 0x18, ..] => Ok(Codec::Lz4),
+        [0x02, 0x21, 0x4C, 0x18, ..] => Err(Unsupported("lz4 in its legacy format")),
         [b'P', b'K', 0x03, 0x04, ..] | [b'P', b'K', 0x05, 0x06, ..] => Err(Unsupported("zip")),
         [b'P', b'A', b'R', b'1', ..] => Err(Unsupported("Parquet")),
         [b'O', b'b', b'j', 0x01, ..] => Err(Unsupported("Avro")),
@@ -58,7 +68,14 @@ mod tests {
         check(b"\x1F\x8B\x08\0\0\0", Ok(Codec::Gzip));
         check(b"\x28\xB5\x2F\xFD\0\0", Ok(Codec::Zstd));
         check(b"\x53\x2A\x4D\x18\0\0", Ok(Codec::Zstd));
-        check(b"BZh91A", Err(Unsupported("bzip2")));
+        check(b"BZh91A", Ok(Codec::Bzip2));
+        check(b"\xFD7zXZ\0", Ok(Codec::Xz));
+        check(b"\xFD7zXY\0", Ok(Codec::None));
+        check(b"\x04\x22\x4D\x18\x64\x40", Ok(Codec::Lz4));
+        check(
+            b"\x02\x21\x4C\x18\0\0",
+            Err(Unsupported("lz4 in its legacy format")),
+        );
         check(b"BZhang", Ok(Codec::None));
         check(b"PK\x03\x04\x14\0", Err(Unsupported("zip")));
         assert_eq!(codec(Compression::None, b"\x1F\x8B"), Ok(Codec::None));

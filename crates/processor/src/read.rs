@@ -1,6 +1,7 @@
 //! From the store to chunks: one async stream of decompressed bytes, and one
 //! blocking thread that decodes it.
 
+mod codec;
 mod counted;
 
 use std::io;
@@ -9,8 +10,6 @@ use std::sync::Arc;
 
 use arrivage_model::{Captures, Checkpoint, ErrorCode, Limits, Object};
 use arrivage_store::{ObjectReader, Persistence, Progress, Store, StoreError};
-use async_compression::tokio::bufread::{GzipDecoder, ZstdDecoder};
-use async_compression::zstd::DParameter;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt};
 use tokio::runtime::Handle;
@@ -189,7 +188,7 @@ async fn read_all(
             .map_err(|error| reading(error, source.window))?;
         let bytes_read = match codec {
             Codec::None => offset + decompressed + block.len() as u64,
-            Codec::Gzip | Codec::Zstd => counter.get(),
+            _ => counter.get(),
         };
         if block.is_empty() {
             let _ = blocks.send(Ok(Piece::End { bytes_read })).await;
@@ -262,7 +261,7 @@ async fn open(source: &Source) -> Result<Opened, LoadError> {
         let first = first_bytes(&mut Box::pin(stream(source, 0, part))).await?;
         let from = match codec(source, &first)? {
             Codec::None => offset,
-            Codec::Gzip | Codec::Zstd => 0,
+            _ => 0,
         };
         (
             first,
@@ -271,20 +270,8 @@ async fn open(source: &Source) -> Result<Opened, LoadError> {
     };
     let codec = codec(source, &first)?;
     let counted = Counted::new(rest, counter.clone());
-    let bytes: Pin<Box<dyn AsyncRead + Send>> = match codec {
-        Codec::None => Box::pin(counted),
-        Codec::Gzip => {
-            let mut decoder = GzipDecoder::new(counted);
-            decoder.multiple_members(true);
-            Box::pin(decoder)
-        }
-        Codec::Zstd => {
-            let log = DParameter::window_log_max(source.window.max(1024).ilog2());
-            let mut decoder = ZstdDecoder::with_params(counted, &[log]);
-            decoder.multiple_members(true);
-            Box::pin(decoder)
-        }
-    };
+    let bytes = codec::decompress(codec, &first, counted, source.window)
+        .map_err(|error| reading(error, source.window))?;
     let skip = if codec == Codec::None { 0 } else { offset };
     Ok(Opened {
         bytes,
@@ -296,7 +283,8 @@ async fn open(source: &Source) -> Result<Opened, LoadError> {
 
 fn codec(source: &Source, first: &[u8]) -> Result<Codec, LoadError> {
     magic::codec(source.limits.compression, first).map_err(|Unsupported(what)| {
-        let message = format!("it is {what}, which is not read yet; only gzip and zstd are");
+        let message =
+            format!("it is {what}, which is not read yet; gzip, zstd, bzip2, xz and lz4 are");
         LoadError::file(ErrorCode::Unsupported, message)
     })
 }
@@ -331,9 +319,9 @@ fn reading(error: io::Error, window: u64) -> LoadError {
     {
         return LoadError::Store(*error);
     }
-    if words.contains("too much memory") {
+    if words.contains("too much memory") || words.contains("memory limit") {
         let message = format!(
-            "its window is larger than {window} bytes; raise processor.memory, or compress it with a smaller window"
+            "its compression needs a window of more than {window} bytes; raise processor.memory, or compress it with a smaller window"
         );
         return LoadError::file(ErrorCode::NeedsMemory, message);
     }

@@ -10,8 +10,7 @@ use arrivage_ledger::{
     ConnectOptions, Declared, Filter, Ledger, Pooler, PostgresLedger, SharedLedger,
 };
 use arrivage_model::{
-    Arrival, Compression, Format, JsonLines, Limits, Mode, Order, Pattern, Pipeline, RejectBudget,
-    Router,
+    Arrival, Format, JsonLines, Limits, Mode, Order, Pattern, Pipeline, RejectBudget, Router,
 };
 use arrivage_store::{AccessKey, AwsSettings, S3Settings, Stores};
 use arrivage_testkit::{Database, Ministack, Postgres};
@@ -109,11 +108,7 @@ pub(crate) fn pipeline(name: &str, mode: Mode, globs: &[&str]) -> Arc<Pipeline> 
         create_table: false,
         max_attempts: 5,
         format: Format::JsonLines(JsonLines {}),
-        limits: Limits {
-            compression: Compression::Auto,
-            max_record: 1 << 20,
-            max_expansion: 1000,
-        },
+        limits: Limits::default(),
         columns: Vec::new(),
         rejects: RejectBudget {
             max_rows: 1000,

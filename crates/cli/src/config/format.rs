@@ -1,7 +1,12 @@
-use arrivage_model::{Csv, Format, JsonLines, Limits};
+use arrivage_model::{
+    Csv, Delimiter, ExtraColumns, Format, JsonLines, Limits, MissingColumns, RepeatedHeader,
+};
 
 use super::rules::at_least;
 use crate::settings::{self, Byte, Key, Reader, Size};
+
+/// As many lines at the end are looked for at most.
+const MOST_LAST_LINES: u64 = 100;
 
 /// Buffers of chunks are addressed with 31 bits.
 const LARGEST_RECORD: u64 = 1 << 30;
@@ -14,23 +19,21 @@ pub(super) fn format(typed: &settings::Format, reader: &mut Reader<'_>) -> Optio
 }
 
 fn csv(typed: &settings::Csv, reader: &mut Reader<'_>) -> Option<Csv> {
-    let delimiter = typed.delimiter.typed()?;
+    let delimiter = typed.delimiter.get()?;
     let quote = typed.quote.get()?.0;
     let comment = typed.comment.get().and_then(|byte| byte.0);
     let escape = match typed.escape.get() {
         Some(Byte(escape)) => escape,
         None => quote,
     };
-    let Byte(Some(delimiter_byte)) = delimiter.value else {
-        reader.complain(
-            &delimiter.place,
-            "it is empty; fields need something between them",
-        );
-        return None;
-    };
-    apart(&typed.quote, "delimiter", delimiter_byte, reader);
-    apart(&typed.escape, "delimiter", delimiter_byte, reader);
-    apart(&typed.comment, "delimiter", delimiter_byte, reader);
+    if let Delimiter::Text(text) = &delimiter {
+        for byte in text.bytes() {
+            apart(&typed.quote, "delimiter", byte, reader);
+            apart(&typed.escape, "delimiter", byte, reader);
+            apart(&typed.comment, "delimiter", byte, reader);
+        }
+    }
+    check_policies(typed, reader);
     if let Some(quote) = quote {
         apart(&typed.comment, "quote", quote, reader);
     } else if let Key::Here(escape) = &typed.escape
@@ -43,16 +46,54 @@ fn csv(typed: &settings::Csv, reader: &mut Reader<'_>) -> Option<Csv> {
         .map(|word| Some(word.as_ref()?.value.clone()))
         .collect();
     Some(Csv {
-        delimiter: delimiter_byte,
+        delimiter,
         quote,
         escape,
         header: typed.header.get()?,
         skip_lines: typed.skip_lines.get()?,
+        skip_last: typed.skip_last.get()?,
+        trailer: typed.trailer.get(),
         comment,
         trim: typed.trim.get()?,
         null: null?,
         ragged: typed.ragged.get()?,
+        repeated_header: typed.repeated_header.get()?,
+        extra_columns: typed.extra_columns.get()?,
+        missing_columns: typed.missing_columns.get()?,
     })
+}
+
+/// Complains about what cannot be kept to.
+fn check_policies(typed: &settings::Csv, reader: &mut Reader<'_>) {
+    if let Some(lines) = typed.skip_last.typed()
+        && lines.value > MOST_LAST_LINES
+    {
+        reader.complain(&lines.place, format!("too many; at most {MOST_LAST_LINES}"));
+    }
+    if let Some(trailer) = typed.trailer.typed()
+        && trailer.chars().all(|c| c == '*')
+    {
+        reader.complain(&trailer.place, "every line would be like it");
+    }
+    if typed.header.get() != Some(false) {
+        return;
+    }
+    let message = "header = false leaves no names to go by";
+    if let Some(policy) = typed.extra_columns.typed()
+        && policy.value != ExtraColumns::Ignore
+    {
+        reader.complain(&policy.place, message);
+    }
+    if let Some(policy) = typed.missing_columns.typed()
+        && policy.value != MissingColumns::Reject
+    {
+        reader.complain(&policy.place, message);
+    }
+    if let Some(policy) = typed.repeated_header.typed()
+        && policy.value != RepeatedHeader::Record
+    {
+        reader.complain(&policy.place, message);
+    }
 }
 
 /// Complains where two characters that must differ are the same.
@@ -76,9 +117,10 @@ pub(super) fn limits(typed: &settings::Format, reader: &mut Reader<'_>) -> Optio
         reader.complain(&max_record.place, "too much; at most 1GiB");
         return None;
     }
-    any.encoding.get()?;
     Some(Limits {
         compression: any.compression.get()?,
+        encoding: any.encoding.get()?,
+        invalid_bytes: any.invalid_bytes.get()?,
         max_record: usize::try_from(max_record.0).ok()?,
         max_expansion: any.max_expansion.get()?,
     })

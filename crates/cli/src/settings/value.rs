@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use arrivage_model::{ColumnType, Location, StoreKind, TableName};
+use arrivage_model::{ColumnType, Delimiter, Encoding, Location, StoreKind, TableName};
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use serde_json::{Value, json};
 use toml::de::DeValue;
@@ -34,10 +34,6 @@ pub(crate) struct Scalar(pub(crate) String);
 /// A day, which begins in UTC, or a moment.
 #[derive(Clone, Copy)]
 pub(crate) struct Moment(pub(crate) DateTime<Utc>);
-
-/// The only encoding that is read.
-#[derive(Clone, Copy)]
-pub(crate) struct Utf8;
 
 /// Where a column comes from, as typed: what a text means depends on the format.
 #[derive(Clone)]
@@ -116,7 +112,8 @@ from_text! {
     HttpUrl: http_url;
     S3Url: s3_url;
     Byte: byte;
-    Utf8: utf8;
+    Delimiter: delimiter;
+    Encoding: Encoding::from_str;
     SocketAddr: address;
 }
 
@@ -152,12 +149,14 @@ fn byte(text: &str) -> Result<Byte, String> {
     }
 }
 
-fn utf8(text: &str) -> Result<Utf8, String> {
-    let mut label = text.trim().to_ascii_lowercase();
-    label.retain(|c| !matches!(c, '-' | '_' | ' '));
-    match label.as_str() {
-        "utf8" | "unicode11utf8" => Ok(Utf8),
-        _ => Err(format!("unknown encoding {text:?}; only utf-8 is read yet")),
+fn delimiter(text: &str) -> Result<Delimiter, &'static str> {
+    match text {
+        "" => Err("it is empty; fields need something between them"),
+        "auto" => Ok(Delimiter::Auto),
+        _ if text.contains(['\r', '\n', '\0']) => {
+            Err("a line end, or U+0000, cannot be a delimiter")
+        }
+        _ => Ok(Delimiter::Text(text.to_owned())),
     }
 }
 

@@ -1,7 +1,7 @@
 use arrivage_ledger::{LedgerError, TargetRefusal};
 use arrivage_model::{
-    Checkpoint, Column, ColumnType, Compression, Format, JsonLines, Limits, Mode, Order, Pipeline,
-    RejectBudget, Table, TableName,
+    Checkpoint, Column, ColumnType, Format, JsonLines, Limits, Mode, Order, Pipeline, RejectBudget,
+    Table, TableName,
 };
 
 use super::{Database, World};
@@ -31,11 +31,7 @@ pub(crate) fn pipeline(
         create_table: true,
         max_attempts: 3,
         format: Format::JsonLines(JsonLines {}),
-        limits: Limits {
-            compression: Compression::Auto,
-            max_record: 1 << 20,
-            max_expansion: 1000,
-        },
+        limits: Limits::default(),
         columns: columns.iter().map(column).collect(),
         rejects: RejectBudget {
             max_rows: 1000,

@@ -1,12 +1,11 @@
-use arrivage_model::{Csv, Ragged, ReasonCode, Rows};
+use arrivage_model::{Csv, Delimiter, Ragged, ReasonCode, RepeatedHeader, Rows};
 
 use super::cut::{CsvCutter, Cut, Field, Quoting};
 use super::fault::Fault;
-use super::header::{self, Header, refused};
+use super::header::{self, Header};
 use super::layout::{Cell, Content, Layout, write_null};
 use super::plan::{Plan, Source};
 use super::state::HeaderState;
-use super::text::check_text;
 use super::{DecodeError, Guilty};
 
 /// Reads records of separated values.
@@ -21,6 +20,9 @@ pub(super) struct CsvReader {
     header: Option<HeaderState>,
     ignored: Vec<String>,
     nulls: NullWords,
+    /// What was found where the dialect says `auto`.
+    found: Option<String>,
+    max_record: usize,
     /// The text of a field in which escapes were resolved.
     resolved: Vec<u8>,
 }
@@ -34,6 +36,8 @@ struct NullWords {
 struct Body {
     layout: Layout,
     width: Width,
+    /// Fields that are kept although no column takes them, with their names.
+    extra: Vec<(String, usize)>,
 }
 
 /// How many fields a record has.
@@ -43,6 +47,8 @@ enum Width {
     Exactly(usize),
     /// So many or more.
     AtLeast(usize),
+    /// From so many to so many, because the last have no name.
+    Between(usize, usize),
 }
 
 impl CsvReader {
@@ -50,12 +56,20 @@ impl CsvReader {
         plan: &Plan,
         dialect: &Csv,
         captured: Vec<Option<Vec<u8>>>,
+        found: Option<String>,
         header: Option<HeaderState>,
     ) -> Result<Self, DecodeError> {
+        let delimiter = match (&dialect.delimiter, &found) {
+            (Delimiter::Text(text), _) => text,
+            (Delimiter::Auto, Some(found)) if !found.is_empty() => found,
+            (Delimiter::Auto, _) => ",",
+        };
         let mut reader = Self {
             captured,
             dialect: dialect.clone(),
-            cutter: CsvCutter::new(dialect, plan.max_record),
+            cutter: CsvCutter::new(dialect, delimiter, plan.max_record),
+            found,
+            max_record: plan.max_record,
             body: None,
             header: None,
             ignored: Vec::new(),
@@ -72,6 +86,23 @@ impl CsvReader {
 
     pub(super) fn dialect(&self) -> &Csv {
         &self.dialect
+    }
+
+    /// The delimiter is still to be found in a sample of the file's beginning.
+    pub(super) fn lacks_delimiter(&self) -> bool {
+        self.dialect.delimiter == Delimiter::Auto && self.found.is_none()
+    }
+
+    pub(super) fn set_delimiter(&mut self, found: &str) {
+        self.cutter = CsvCutter::new(&self.dialect, found, self.max_record);
+        self.found = Some(found.to_owned());
+        if let Some(body) = self.body.take() {
+            self.begin_body(body);
+        }
+    }
+
+    pub(super) fn found_delimiter(&self) -> Option<&String> {
+        self.found.as_ref()
     }
 
     pub(super) fn cut(&mut self, bytes: &[u8], ended: bool) -> Cut {
@@ -92,30 +123,37 @@ impl CsvReader {
     }
 
     /// Takes the record that was cut last as the header.
-    pub(super) fn read_header(
-        &mut self,
-        plan: &Plan,
-        content: &[u8],
-        offset: u64,
-    ) -> Result<(), DecodeError> {
-        check_text(content, offset).map_err(|(_, fault)| {
-            refused(format!("the header cannot be read: {}", fault.reason))
-        })?;
-        let mut header = Header::new(plan);
+    pub(super) fn read_header(&mut self, plan: &Plan, content: &[u8]) -> Result<(), DecodeError> {
+        let mut header = Header::new(plan, &self.dialect);
         for field in self.cutter.fields() {
             let name = text(&self.dialect, content, field, &mut self.resolved);
             header.add(&String::from_utf8_lossy(name));
         }
-        let state = header.bind()?;
+        let mut state = header.bind()?;
+        if self.dialect.repeated_header == RepeatedHeader::Skip {
+            state.text = Some(hash(content));
+        }
         self.ignored = header.ignored(&state);
         self.begin_with_header(plan, state)
+    }
+
+    /// Whether the record that was cut last repeats the header.
+    pub(super) fn repeats_header(&self, content: &[u8]) -> bool {
+        let text = self.header.as_ref().and_then(|header| header.text.as_ref());
+        // A file in the middle of another one begins with its byte-order mark.
+        let content = content.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(content);
+        text.is_some_and(|text| *text == hash(content))
     }
 
     fn begin_with_header(&mut self, plan: &Plan, header: HeaderState) -> Result<(), DecodeError> {
         let layout = header::layout(plan, &self.captured, &header)?;
         self.begin_body(Body {
             layout,
-            width: Width::Exactly(header.width),
+            width: match header.unnamed {
+                0 => Width::Exactly(header.width),
+                unnamed => Width::Between(header.width - unnamed.min(header.width), header.width),
+            },
+            extra: header.extra.clone(),
         });
         self.header = Some(header);
         Ok(())
@@ -124,17 +162,30 @@ impl CsvReader {
     fn begin_body(&mut self, body: Body) {
         let field = |cell: &Cell| match cell.content {
             Content::Field(field) => field + 1,
-            Content::Constant(_) => 0,
+            Content::Constant(_) | Content::Extra => 0,
         };
+        let extra = body.extra.iter().map(|(_, field)| field + 1);
         let used = body
             .layout
             .cells
             .iter()
             .map(field)
+            .chain(extra)
             .max()
             .unwrap_or_default();
         self.cutter.keep(used);
         self.body = Some(body);
+    }
+
+    /// The column whose field has the byte at this place of the record that was
+    /// cut last.
+    pub(super) fn guilty_of(&self, at: usize) -> Guilty {
+        let holds = |field: &Field| (field.start as usize..field.end as usize).contains(&at);
+        let guilty = self.cutter.fields().iter().position(holds)?;
+        let is_cell =
+            |cell: &&Cell| matches!(cell.content, Content::Field(field) if field == guilty);
+        let cell = self.layout()?.cells.iter().find(is_cell)?;
+        Some(cell.column)
     }
 
     /// Adds the cells of the record that was cut last.
@@ -142,16 +193,17 @@ impl CsvReader {
         &mut self,
         plan: &Plan,
         content: &[u8],
-        offset: u64,
         rows: &mut Rows,
     ) -> Result<(), (Guilty, Fault)> {
-        let Some(Body { layout, width }) = &self.body else {
+        let Some(Body {
+            layout,
+            width,
+            extra,
+        }) = &self.body
+        else {
             return Ok(());
         };
         let fields = self.cutter.fields();
-        if let Err((at, fault)) = check_text(content, offset) {
-            return Err((guilty_of_byte(layout, fields, at), fault));
-        }
         check_width(*width, self.cutter.count(), self.dialect.ragged)
             .map_err(|fault| (None, fault))?;
         let dialect = &self.dialect;
@@ -159,6 +211,13 @@ impl CsvReader {
         let resolved = &mut self.resolved;
         layout
             .write(plan, rows, |column, field, rows| {
+                let Some(field) = field else {
+                    let object = object(dialect, nulls, content, fields, extra, resolved);
+                    return match &column.writer {
+                        Ok(writer) => rows.push(|out| writer.write(&object, out)),
+                        Err(_) => write_null(column, rows),
+                    };
+                };
                 let Some(field) = fields.get(field) else {
                     return write_null(column, rows);
                 };
@@ -198,7 +257,41 @@ fn by_position(plan: &Plan, captured: &[Option<Vec<u8>>]) -> Body {
             true => Width::AtLeast(fields),
             false => Width::Exactly(fields),
         },
+        extra: Vec::new(),
     }
+}
+
+/// Fields by their names as a JSON object, all of them text; one without a name
+/// only where it holds something.
+fn object(
+    dialect: &Csv,
+    nulls: &NullWords,
+    content: &[u8],
+    fields: &[Field],
+    extra: &[(String, usize)],
+    resolved: &mut Vec<u8>,
+) -> Vec<u8> {
+    let mut members = serde_json::Map::new();
+    for (name, at) in extra {
+        let Some(field) = fields.get(*at) else {
+            continue;
+        };
+        let value = text(dialect, content, field, resolved);
+        let is_null = field.quoting == Quoting::None && nulls.contain(value);
+        if name.starts_with('#') && (is_null || value.is_empty()) {
+            continue;
+        }
+        let value = match is_null {
+            true => serde_json::Value::Null,
+            false => String::from_utf8_lossy(value).into(),
+        };
+        members.insert(name.clone(), value);
+    }
+    serde_json::to_vec(&members).expect("names and texts are JSON")
+}
+
+fn hash(text: &[u8]) -> String {
+    blake3::hash(text).to_hex()[..16].to_owned()
 }
 
 /// The text of a field, without quotes, escapes and trimmed blanks.
@@ -270,6 +363,7 @@ fn check_width(width: Width, count: usize, ragged: Ragged) -> Result<(), Fault> 
     let (expected, enough) = match width {
         Width::Exactly(expected) => (expected, count == expected),
         Width::AtLeast(expected) => (expected, count >= expected),
+        Width::Between(least, most) => (most, (least..=most).contains(&count)),
     };
     let padded = ragged == Ragged::Pad && count < expected;
     if enough || padded {
@@ -279,12 +373,4 @@ fn check_width(width: Width, count: usize, ragged: Ragged) -> Result<(), Fault> 
         ReasonCode::Ragged,
         format!("it has {count} fields, and {expected} are expected"),
     ))
-}
-
-/// The column whose field holds the byte at this place of the record.
-fn guilty_of_byte(layout: &Layout, fields: &[Field], at: usize) -> Guilty {
-    let holds = |field: &Field| (field.start as usize..field.end as usize).contains(&at);
-    let guilty = fields.iter().position(holds)?;
-    let is_cell = |cell: &&Cell| matches!(cell.content, Content::Field(field) if field == guilty);
-    layout.cells.iter().find(is_cell).map(|cell| cell.column)
 }

@@ -1,12 +1,16 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use arrivage_model::ErrorCode;
+use arrivage_model::{Csv, ErrorCode, ExtraColumns, MissingColumns};
+use unicode_normalization::UnicodeNormalization;
 
 use super::DecodeError;
 use super::fault::excerpt;
 use super::layout::{Cell, Content, Layout};
 use super::plan::{Plan, PlannedColumn, Source, unknown_type};
 use super::state::{HeaderState, changed};
+
+/// Names of fields that are kept are in every checkpoint: so many bytes at most.
+const MOST_EXTRA: usize = 64 * 1024;
 
 /// How many header names a message or a log line shows.
 const SHOWN: usize = 100;
@@ -18,12 +22,17 @@ const SHOWN: usize = 100;
 /// around it and in any case.
 pub(super) struct Header<'a> {
     plan: &'a Plan,
+    policies: &'a Csv,
     /// Names that columns ask for, and where they were found.
     exact: HashMap<&'a str, Found>,
     loose: HashMap<String, Found>,
     /// Names at its beginning, for messages.
     first: Vec<String>,
     width: usize,
+    /// Of the fields, so many at the end have no name.
+    unnamed: usize,
+    /// All names, where those that no column takes count.
+    all: Option<Vec<String>>,
 }
 
 #[derive(Clone, Copy)]
@@ -34,7 +43,7 @@ enum Found {
 }
 
 impl<'a> Header<'a> {
-    pub(super) fn new(plan: &'a Plan) -> Self {
+    pub(super) fn new(plan: &'a Plan, policies: &'a Csv) -> Self {
         let mut exact = HashMap::new();
         let mut loose = HashMap::new();
         for column in &plan.columns {
@@ -45,10 +54,13 @@ impl<'a> Header<'a> {
         }
         Self {
             plan,
+            policies,
             exact,
             loose,
             first: Vec::new(),
             width: 0,
+            unnamed: 0,
+            all: (policies.extra_columns != ExtraColumns::Ignore).then(Vec::new),
         }
     }
 
@@ -65,6 +77,13 @@ impl<'a> Header<'a> {
         if self.first.len() < self.plan.columns.len() + SHOWN {
             self.first.push(name.to_owned());
         }
+        self.unnamed = match name.trim().is_empty() {
+            true => self.unnamed + 1,
+            false => 0,
+        };
+        if let Some(all) = &mut self.all {
+            all.push(name.to_owned());
+        }
     }
 
     /// Finds the field of each column.
@@ -78,14 +97,16 @@ impl<'a> Header<'a> {
             let found = match &column.source {
                 Source::Field(field) => Some(*field).filter(|field| *field < self.width),
                 Source::Name(name) => self.find(column, name)?,
-                Source::Pointer(_) | Source::Capture(_) => continue,
+                Source::Pointer(_) | Source::Capture(_) | Source::Extra => continue,
             };
+            let may_lack =
+                self.policies.missing_columns == MissingColumns::Leave && !column.required;
             match (found, &column.writer) {
                 (Some(_), Err(kind)) => return Err(refused(unknown_type(&column.name, kind))),
                 (Some(field), Ok(_)) => {
                     fields.insert(column.name.clone(), field);
                 }
-                (None, _) if column.default.is_some() => {}
+                (None, _) if column.default.is_some() || may_lack => {}
                 (None, _) if column.declared || column.required => missing.push(describe(column)),
                 (None, _) => {}
             }
@@ -106,8 +127,54 @@ impl<'a> Header<'a> {
         }
         Ok(HeaderState {
             width: self.width,
+            unnamed: self.unnamed.min(self.width - used(&fields)),
+            extra: self.extra(&fields)?,
             fields,
+            text: None,
         })
+    }
+
+    /// Fields that no column takes, where they are kept: under the name that they
+    /// have, or under their position where they have none, or one that stood
+    /// before.
+    fn extra(&self, fields: &BTreeMap<String, usize>) -> Result<Vec<(String, usize)>, DecodeError> {
+        let Some(all) = &self.all else {
+            return Ok(Vec::new());
+        };
+        let taken: HashSet<usize> = fields.values().copied().collect();
+        let mut names = HashSet::new();
+        let mut extra = Vec::new();
+        for (at, name) in all.iter().enumerate() {
+            if taken.contains(&at) {
+                continue;
+            }
+            let mut key = name.trim().to_owned();
+            while key.is_empty() || !names.insert(key.clone()) {
+                key = format!("{key}#{}", at + 1);
+            }
+            extra.push((key, at));
+        }
+        let named = extra.iter().filter(|(_, at)| !all[*at].trim().is_empty());
+        match self.policies.extra_columns {
+            ExtraColumns::Reject if named.clone().next().is_some() => {
+                let named = named.take(SHOWN).map(|(name, _)| excerpt(name.as_bytes()));
+                let named = named.collect::<Vec<_>>().join(", ");
+                Err(refused(format!(
+                    "no column of the table {} takes {named}, and extra_columns = \"reject\"",
+                    self.plan.table
+                )))
+            }
+            ExtraColumns::Keep => {
+                let length: usize = extra.iter().map(|(name, _)| name.len() + 8).sum();
+                match length <= MOST_EXTRA {
+                    true => Ok(extra),
+                    false => Err(refused(format!(
+                        "the names that no column takes are {length} bytes long, and {MOST_EXTRA} can be kept"
+                    ))),
+                }
+            }
+            _ => Ok(Vec::new()),
+        }
     }
 
     fn find(&self, column: &PlannedColumn, name: &str) -> Result<Option<usize>, DecodeError> {
@@ -150,6 +217,11 @@ impl<'a> Header<'a> {
     }
 }
 
+/// As many fields at the beginning hold all that columns take.
+fn used(fields: &BTreeMap<String, usize>) -> usize {
+    fields.values().max().map_or(0, |last| last + 1)
+}
+
 impl Found {
     fn again(&mut self, at: usize) {
         *self = match self {
@@ -168,6 +240,13 @@ pub(super) fn layout(
     let mut cells = Vec::new();
     let mut bound = 0;
     for (at, column) in plan.columns.iter().enumerate() {
+        if plan.extra == Some(at) {
+            cells.push(Cell {
+                column: at,
+                content: Content::Extra,
+            });
+            continue;
+        }
         let content = match (
             header.fields.get(&column.name),
             &captured[at],
@@ -192,9 +271,27 @@ pub(super) fn layout(
     Ok(Layout::new(plan, cells))
 }
 
-/// A name as it is compared where it is not found as it is.
+/// A name as it is compared where it is not found as it is: without accents,
+/// in lower case, and with one `_` for blanks, hyphens, dots and underscores
+/// together.
 pub(super) fn loosely(name: &str) -> String {
-    name.trim().to_lowercase()
+    let is_mark = |c: &char| matches!(c, '\u{300}'..='\u{36f}' | '\u{200b}' | '\u{feff}');
+    let letters = name.nfkd().filter(|c| !is_mark(c));
+    let mut loose = String::with_capacity(name.len());
+    for c in letters.flat_map(char::to_lowercase) {
+        let between = c.is_whitespace() || matches!(c, '_' | '-' | '.');
+        match between {
+            true if loose.is_empty() || loose.ends_with('_') => {}
+            true => loose.push('_'),
+            false => loose.push(c),
+        }
+    }
+    loose.truncate(loose.trim_end_matches('_').len());
+    match loose.is_empty() {
+        // Nothing but marks: as it is, so that two such names differ.
+        true => name.trim().to_owned(),
+        false => loose,
+    }
 }
 
 pub(super) fn refused(message: String) -> DecodeError {

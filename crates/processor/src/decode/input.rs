@@ -1,38 +1,123 @@
-use arrivage_model::Place;
+use arrivage_model::{Encoding, ErrorCode, InvalidBytes, Place};
 
+use super::DecodeError;
 use super::cut::{Extent, line_end};
+use super::plan::Plan;
+use super::state::{EncodingState, State};
+use super::text::{Flaw, check_text};
+use super::transcode::Transcoder;
 
-/// The bytes of the stream that are not used up, and where they stand in it.
+/// The text of the stream that is not used up, as UTF-8, and where it stands in
+/// the stream.
 pub(super) struct Input {
     bytes: Vec<u8>,
     /// Bytes at the front that are used up.
     used: usize,
-    /// Where the rest begins, in bytes of the stream.
+    /// The same, since the beginning.
+    used_in_all: u64,
+    /// Where the rest begins, in bytes of the stream; exact where a line begins.
     offset: u64,
     /// Its line; 1 is the stream's first.
     line: u64,
     ended: bool,
+    text: Text,
 }
 
+/// How the bytes of the stream become text.
+enum Text {
+    /// That says a byte-order mark, or else this: no byte was used yet.
+    Undecided(Encoding, InvalidBytes),
+    /// They are UTF-8, or their record is a reject.
+    AsIs,
+    /// They are put into UTF-8.
+    Transcoded(Box<Transcoder>),
+}
+
+/// Byte-order marks, the longer of two that begin alike first.
+const MARKS: [(&[u8], Option<Encoding>); 5] = [
+    (b"\xEF\xBB\xBF", Some(Encoding::UTF_8)),
+    (b"\xFF\xFE\0\0", None),
+    (b"\xFF\xFE", Some(Encoding::UTF_16LE)),
+    (b"\xFE\xFF", Some(Encoding::UTF_16BE)),
+    (b"\0\0\xFE\xFF", None),
+];
+
 impl Input {
-    pub(super) fn new(offset: u64, line: u64) -> Self {
+    /// At the beginning of a stream.
+    pub(super) fn new(plan: &Plan) -> Self {
+        Self::with(Text::Undecided(plan.encoding, plan.invalid_bytes), 0, 1)
+    }
+
+    /// Where a checkpoint ends.
+    pub(super) fn resume(plan: &Plan, offset: u64, state: &State) -> Result<Self, DecodeError> {
+        let text = match &state.encoding {
+            None => Text::AsIs,
+            Some(encoding) => {
+                Text::Transcoded(Box::new(Transcoder::resume(plan, offset, encoding)?))
+            }
+        };
+        Ok(Self::with(text, offset, state.line))
+    }
+
+    fn with(text: Text, offset: u64, line: u64) -> Self {
         Self {
             bytes: Vec::new(),
             used: 0,
+            used_in_all: 0,
             offset,
             line,
             ended: false,
+            text,
         }
     }
 
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.bytes.drain(..self.used);
         self.used = 0;
-        self.bytes.extend_from_slice(bytes);
+        match &mut self.text {
+            Text::Transcoded(transcoder) => transcoder.push(bytes, &mut self.bytes),
+            Text::Undecided(..) | Text::AsIs => self.bytes.extend_from_slice(bytes),
+        }
     }
 
     pub(super) fn end(&mut self) {
         self.ended = true;
+        if let Text::Transcoded(transcoder) = &mut self.text {
+            transcoder.end(&mut self.bytes);
+        }
+    }
+
+    /// Passes over a byte-order mark; false: more bytes are needed to say whether
+    /// there is one.
+    pub(super) fn begin(&mut self) -> Result<bool, DecodeError> {
+        let Text::Undecided(declared, invalid_bytes) = self.text else {
+            return Ok(true);
+        };
+        let rest = self.rest();
+        let undecided = |mark: &[u8]| rest.len() < mark.len() && mark.starts_with(rest);
+        if MARKS.iter().any(|(mark, _)| undecided(mark)) && !self.ended {
+            return Ok(false);
+        }
+        let found = MARKS.iter().find(|(mark, _)| rest.starts_with(mark));
+        let (mark, encoding) = match found {
+            Some((_, None)) => return Err(utf_32()),
+            Some((mark, Some(encoding))) => (mark.len(), *encoding),
+            None => (0, declared),
+        };
+        self.used += mark;
+        self.offset += mark as u64;
+        if encoding == Encoding::UTF_8 && invalid_bytes == InvalidBytes::Reject {
+            self.text = Text::AsIs;
+            return Ok(true);
+        }
+        let raw = self.bytes.split_off(self.used);
+        let transcoder = Transcoder::new(encoding, invalid_bytes, self.offset);
+        self.text = Text::Transcoded(Box::new(transcoder));
+        self.push(&raw);
+        if self.ended {
+            self.end();
+        }
+        Ok(true)
     }
 
     pub(super) fn rest(&self) -> &[u8] {
@@ -51,6 +136,23 @@ impl Input {
         self.line
     }
 
+    /// What a transcoder needs to go on from here.
+    pub(super) fn encoding(&self) -> Option<EncodingState> {
+        match &self.text {
+            Text::Transcoded(transcoder) => Some(transcoder.state()),
+            Text::Undecided(..) | Text::AsIs => None,
+        }
+    }
+
+    /// Says why the record of this length that begins here is no text.
+    pub(super) fn flaw(&self, content: usize) -> Option<Flaw> {
+        let record = &self.rest()[..content];
+        match &self.text {
+            Text::Transcoded(transcoder) => transcoder.flaw(self.used_in_all, record),
+            Text::Undecided(..) | Text::AsIs => check_text(record, self.offset),
+        }
+    }
+
     /// The place of the record that begins here.
     pub(super) fn place(&self, record: u64, length: usize) -> Place {
         Place {
@@ -63,8 +165,19 @@ impl Input {
 
     pub(super) fn advance(&mut self, extent: Extent) {
         self.used += extent.length;
-        self.offset += extent.length as u64;
+        self.used_in_all += extent.length as u64;
         self.line += extent.lines;
+        match &mut self.text {
+            Text::Transcoded(transcoder) => self.offset = transcoder.advance(self.used_in_all),
+            Text::Undecided(..) | Text::AsIs => self.offset += extent.length as u64,
+        }
+    }
+
+    /// Moves to the stream's end: no text is left.
+    pub(super) fn finish(&mut self) {
+        if let Text::Transcoded(transcoder) = &self.text {
+            self.offset = transcoder.end_of_stream();
+        }
     }
 
     /// Skips the rest of the line, however long, as far as it is there. True:
@@ -82,5 +195,12 @@ impl Input {
             lines: 0,
         });
         self.ended
+    }
+}
+
+fn utf_32() -> DecodeError {
+    DecodeError {
+        code: ErrorCode::Unsupported,
+        message: "it begins with the byte-order mark of UTF-32, which is not read; deliver it as UTF-8 or UTF-16".to_owned(),
     }
 }

@@ -30,6 +30,8 @@ pub(super) enum Content {
     Field(usize),
     /// The same text in every row.
     Constant(Vec<u8>),
+    /// The fields that no other column takes, as a JSON object.
+    Extra,
 }
 
 impl Layout {
@@ -51,21 +53,24 @@ impl Layout {
     }
 
     /// Adds one cell to the row for each column; `write` gets the columns that
-    /// come from the record. An error names the guilty column.
+    /// come from the record, and their field if it is one. An error names the guilty column.
     pub(super) fn write(
         &self,
         plan: &Plan,
         rows: &mut Rows,
-        mut write: impl FnMut(&PlannedColumn, usize, &mut Rows) -> Result<(), Fault>,
+        mut write: impl FnMut(&PlannedColumn, Option<usize>, &mut Rows) -> Result<(), Fault>,
     ) -> Result<(), (usize, Fault)> {
         for cell in &self.cells {
-            match &cell.content {
-                Content::Field(field) => {
-                    let column = &plan.columns[cell.column];
-                    write(column, *field, rows).map_err(|fault| (cell.column, fault))?;
+            let field = match &cell.content {
+                Content::Field(field) => Some(*field),
+                Content::Extra => None,
+                Content::Constant(text) => {
+                    push(rows, text);
+                    continue;
                 }
-                Content::Constant(text) => push(rows, text),
-            }
+            };
+            let column = &plan.columns[cell.column];
+            write(column, field, rows).map_err(|fault| (cell.column, fault))?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! waits for a network or a database, so all of it is tested with literals.
 //!
 //! ```text
-//! input ── bytes that are not used up, and their place
+//! input ── bytes that are not used up, and their place; in UTF-8 (transcode)
 //!   cut ── where a record ends: csv (RFC 4180), line
 //!     csv, json ── its fields or members; which column each fills (header, layout)
 //!       value ── from a field's text to the canonical text of the column's type
@@ -22,8 +22,11 @@ mod layout;
 mod making;
 mod plan;
 mod reader;
+mod sniff;
 mod state;
 mod text;
+mod trailer;
+mod transcode;
 mod value;
 
 use std::sync::Arc;
@@ -36,6 +39,7 @@ use input::Input;
 use making::Making;
 use reader::{Reader, Taken};
 use state::State;
+use trailer::{Ahead, Trailer};
 
 pub use chunk::{Chunk, ChunkTarget};
 pub use plan::{Plan, PlanError};
@@ -75,6 +79,7 @@ pub struct Decoder {
     input: Input,
     begin: Begin,
     reader: Reader,
+    trailer: Option<Trailer>,
     /// The rest of a line is being passed over.
     skipping: bool,
     records: u64,
@@ -85,16 +90,11 @@ pub struct Decoder {
 
 /// What stands before the first record.
 enum Begin {
-    /// Perhaps a byte-order mark.
-    Mark,
     /// So many lines.
     Lines(u64),
     /// Nothing any more.
     Done,
 }
-
-/// Byte-order marks: of UTF-8, which is read, and of UTF-16 either way round.
-const MARKS: [&[u8]; 3] = [b"\xEF\xBB\xBF", b"\xFF\xFE", b"\xFE\xFF"];
 
 impl Decoder {
     /// Begins, or goes on where a checkpoint of the same content ends: then the
@@ -106,18 +106,23 @@ impl Decoder {
         target: ChunkTarget,
     ) -> Result<Self, DecodeError> {
         let state = State::read(from)?;
-        let begin = match state {
-            None => Begin::Mark,
-            Some(_) => Begin::Done,
-        };
+        let resumed = state.is_some();
         let state = state.unwrap_or_else(State::start);
         let captured = layout::captured(&plan, captures)?;
-        let line = state.line;
+        let input = match resumed {
+            true => Input::resume(&plan, from.offset, &state)?,
+            false => Input::new(&plan),
+        };
         let reader = Reader::new(&plan, captured, state)?;
+        let begin = match resumed {
+            true => Begin::Done,
+            false => Begin::Lines(reader.skip_lines()),
+        };
         Ok(Self {
             target,
-            input: Input::new(from.offset, line),
+            input,
             begin,
+            trailer: reader.trailer(plan.max_record),
             skipping: false,
             records: from.records,
             bytes_read: from.bytes_read,
@@ -171,6 +176,7 @@ impl Decoder {
             return Ok(None);
         }
         self.done = true;
+        self.input.finish();
         let mut chunk = self.seal();
         chunk.last = true;
         Ok(Some(chunk))
@@ -186,23 +192,8 @@ impl Decoder {
     /// Passes over what stands before the first record, and the rest of a line
     /// that is skipped; false: more bytes are needed.
     fn pass_over(&mut self) -> Result<bool, DecodeError> {
-        if let Begin::Mark = self.begin {
-            let rest = self.input.rest();
-            let undecided = |mark: &[u8]| rest.len() < mark.len() && mark.starts_with(rest);
-            if MARKS.into_iter().any(undecided) && !self.input.ended() {
-                return Ok(false);
-            }
-            if let Some(other) = MARKS[1..].iter().find(|mark| rest.starts_with(mark)) {
-                return Err(not_utf_8(other));
-            }
-            if rest.starts_with(MARKS[0]) {
-                self.input.advance(Extent {
-                    content: MARKS[0].len(),
-                    length: MARKS[0].len(),
-                    lines: 0,
-                });
-            }
-            self.begin = Begin::Lines(self.reader.skip_lines());
+        if !self.input.begin()? {
+            return Ok(false);
         }
         while let Begin::Lines(left @ 1..) = self.begin {
             if !self.input.skip_line() {
@@ -210,11 +201,39 @@ impl Decoder {
             }
             self.begin = Begin::Lines(left - 1);
         }
+        if let Begin::Lines(_) = self.begin {
+            let (rest, ended) = (self.input.rest(), self.input.ended());
+            if !self.reader.look(&self.plan, rest, ended) {
+                return Ok(false);
+            }
+            self.begin = Begin::Done;
+        }
         if self.skipping && !self.input.skip_line() {
             return Ok(false);
         }
         self.skipping = false;
-        Ok(true)
+        Ok(self.pass_over_trailer())
+    }
+
+    /// Passes over lines that are no records; false: more bytes are needed to say
+    /// whether there is one.
+    fn pass_over_trailer(&mut self) -> bool {
+        let Some(trailer) = &self.trailer else {
+            return true;
+        };
+        loop {
+            match trailer.look(self.input.rest(), self.input.ended()) {
+                Ahead::Record => return true,
+                Ahead::More => return false,
+                Ahead::Line(line) => self.input.advance(line),
+                Ahead::End => {
+                    while !self.input.rest().is_empty() {
+                        self.input.skip_line();
+                    }
+                    return true;
+                }
+            }
+        }
     }
 
     /// Makes the record at the front a row, a reject or the header; false: it
@@ -222,11 +241,11 @@ impl Decoder {
     fn record(&mut self, extent: Extent) -> Result<bool, DecodeError> {
         let record = &self.input.rest()[..extent.length];
         let content = &record[..extent.content];
-        let offset = self.input.offset();
-        match self
-            .reader
-            .take(&self.plan, content, offset, self.making.rows())?
-        {
+        let text = match self.input.flaw(extent.content) {
+            Some(flaw) => Err(flaw),
+            None => Ok(content),
+        };
+        match self.reader.take(&self.plan, text, self.making.rows())? {
             Taken::Columns => {
                 let none_yet = self.making.rows().is_empty();
                 if none_yet {
@@ -239,6 +258,7 @@ impl Decoder {
                 self.input.advance(extent);
                 return Ok(true);
             }
+            Taken::Nothing => {}
             Taken::Row => {
                 self.records += 1;
                 let place = self.input.place(self.records, extent.length);
@@ -270,22 +290,23 @@ impl Decoder {
         Ok(())
     }
 
+    fn state(&self) -> State {
+        State {
+            line: self.input.line(),
+            encoding: self.input.encoding(),
+            ..self.reader.state(&self.plan)
+        }
+    }
+
     fn seal(&mut self) -> Chunk {
         let end = Checkpoint {
             records: self.records,
             offset: self.input.offset(),
             bytes_read: self.bytes_read,
-            state: Some(self.reader.state(&self.plan, self.input.line()).write()),
+            state: Some(self.state().write()),
         };
         let next = Making::new(self.input.offset(), self.reader.columns());
         std::mem::replace(&mut self.making, next).into_chunk(end)
-    }
-}
-
-fn not_utf_8(mark: &[u8]) -> DecodeError {
-    DecodeError {
-        code: ErrorCode::Unsupported,
-        message: format!("it begins with {mark:02x?}, as UTF-16 does, and only UTF-8 is read"),
     }
 }
 

@@ -2,7 +2,10 @@ mod declared;
 
 use std::collections::HashMap;
 
-use arrivage_model::{Column, Csv, Format, Mode, Pipeline, Table, TableColumn};
+use arrivage_model::{
+    Column, ColumnType, Csv, Encoding, ExtraColumns, Format, InvalidBytes, Mode, Pipeline, Table,
+    TableColumn,
+};
 
 use super::header::loosely;
 use super::value::Writer;
@@ -14,12 +17,16 @@ use declared::Declared;
 pub struct Plan {
     pub(super) table: String,
     pub(super) format: Format,
+    pub(super) encoding: Encoding,
+    pub(super) invalid_bytes: InvalidBytes,
     /// The longest record, in bytes.
     pub(super) max_record: usize,
     /// In the table's order.
     pub(super) columns: Vec<PlannedColumn>,
     /// The configuration says which fields count, and there may be others.
     pub(super) positions_declared: bool,
+    /// The column that fields without a column are kept in.
+    pub(super) extra: Option<usize>,
 }
 
 /// A column that a file may fill.
@@ -52,6 +59,8 @@ pub(super) enum Source {
     Pointer(Vec<String>),
     /// A part of the object's key.
     Capture(String),
+    /// The fields that no other column takes.
+    Extra,
 }
 
 /// Pipeline and table do not fit each other: no file of this pipeline can be
@@ -71,7 +80,8 @@ impl Plan {
     /// Joins what the pipeline declares with what the table has.
     pub fn new(pipeline: &Pipeline, table: &Table) -> Result<Self, PlanError> {
         let mut problems = Vec::new();
-        let columns = join(pipeline, table, &mut problems);
+        let mut columns = join(pipeline, table, &mut problems);
+        let extra = keep_extra(pipeline, table, &mut columns, &mut problems);
         let pipeline_name = &pipeline.name;
         if columns.is_empty() && problems.is_empty() {
             problems.push(format!(
@@ -101,11 +111,47 @@ impl Plan {
         Ok(Self {
             table: table.name.to_string(),
             format: pipeline.format.clone(),
+            encoding: pipeline.limits.encoding,
+            invalid_bytes: pipeline.limits.invalid_bytes,
             max_record,
             columns,
             positions_declared: pipeline.columns.iter().any(declared::has_position),
+            extra,
         })
     }
+}
+
+/// Lets the column for fields without a column take them, where they are kept.
+fn keep_extra(
+    pipeline: &Pipeline,
+    table: &Table,
+    columns: &mut [PlannedColumn],
+    problems: &mut Vec<String>,
+) -> Option<usize> {
+    let Format::Csv(Csv {
+        extra_columns: ExtraColumns::Keep,
+        ..
+    }) = pipeline.format
+    else {
+        return None;
+    };
+    let name = ExtraColumns::COLUMN;
+    let is_json = |column: &PlannedColumn| {
+        let kind = column.writer.as_ref().map(|writer| writer.kind);
+        matches!(kind, Ok(ColumnType::Json | ColumnType::Jsonb))
+    };
+    let found = columns.iter().position(|column| column.name == name);
+    let Some(at) = found.filter(|at| is_json(&columns[*at])) else {
+        problems.push(format!(
+            "pipeline.{}.format.extra_columns: the table {1} has no column {name} of type jsonb to keep them in; \
+             run ALTER TABLE {1} ADD {name} jsonb",
+            pipeline.name, table.name
+        ));
+        return None;
+    };
+    columns[at].source = Source::Extra;
+    columns[at].declared = false;
+    Some(at)
 }
 
 fn join(pipeline: &Pipeline, table: &Table, problems: &mut Vec<String>) -> Vec<PlannedColumn> {

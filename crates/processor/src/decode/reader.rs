@@ -1,13 +1,17 @@
 use std::sync::Arc;
 
-use arrivage_model::{Format, RowColumn, Rows};
+use arrivage_model::{Csv, Format, RowColumn, Rows};
 
 use super::csv::CsvReader;
 use super::cut::Cut;
 use super::fault::Fault;
+use super::header::refused;
 use super::json::JsonReader;
 use super::plan::Plan;
+use super::sniff;
 use super::state::State;
+use super::text::Flaw;
+use super::trailer::Trailer;
 use super::{DecodeError, Guilty};
 
 /// The format of a file: how its records are cut, and what is in them.
@@ -23,6 +27,8 @@ pub(super) enum Taken {
     /// The first record that names some columns: they join the rows, and the
     /// record is to be taken again.
     Columns,
+    /// No record: it is to be skipped.
+    Nothing,
     /// A row, whose cells were added.
     Row,
     /// None, for this reason; no cell was added.
@@ -38,7 +44,10 @@ impl Reader {
     ) -> Result<Self, DecodeError> {
         Ok(match &plan.format {
             Format::Csv(dialect) => {
-                Self::Csv(CsvReader::new(plan, dialect, captured, state.header)?)
+                let State {
+                    delimiter, header, ..
+                } = state;
+                Self::Csv(CsvReader::new(plan, dialect, captured, delimiter, header)?)
             }
             Format::JsonLines(_) => Self::Json(JsonReader::new(plan, captured, &state.members)?),
         })
@@ -50,6 +59,38 @@ impl Reader {
             Self::Csv(reader) => reader.dialect().skip_lines,
             Self::Json(_) => 0,
         }
+    }
+
+    /// Which lines are no records.
+    pub(super) fn trailer(&self, max_record: usize) -> Option<Trailer> {
+        match self {
+            Self::Csv(reader) => {
+                let Csv {
+                    skip_last, trailer, ..
+                } = reader.dialect();
+                Trailer::new(*skip_last, trailer.as_ref(), max_record)
+            }
+            Self::Json(_) => None,
+        }
+    }
+
+    /// Finds in a file's beginning what the dialect leaves open; false: more of it
+    /// is needed.
+    pub(super) fn look(&mut self, plan: &Plan, rest: &[u8], ended: bool) -> bool {
+        let Self::Csv(reader) = self else {
+            return true;
+        };
+        if !reader.lacks_delimiter() {
+            return true;
+        }
+        if rest.len() < sniff::SAMPLE && !ended {
+            return false;
+        }
+        let sample = &rest[..rest.len().min(sniff::SAMPLE)];
+        let whole = ended && sample.len() == rest.len();
+        let found = sniff::delimiter(plan, reader.dialect(), sample, whole);
+        reader.set_delimiter(found);
+        true
     }
 
     pub(super) fn cut(&mut self, bytes: &[u8], ended: bool) -> Cut {
@@ -81,23 +122,31 @@ impl Reader {
         }
     }
 
-    /// Reads the record that was cut last and stands at `offset` of the stream.
+    /// Reads the record that was cut last: its text, or why it is none.
     pub(super) fn take(
         &mut self,
         plan: &Plan,
-        content: &[u8],
-        offset: u64,
+        text: Result<&[u8], Flaw>,
         rows: &mut Rows,
     ) -> Result<Taken, DecodeError> {
+        let text = match text {
+            Ok(text) => text,
+            Err(Flaw { fault, .. }) if self.expects_header() => {
+                let why = format!("the header cannot be read: {}", fault.into_reason());
+                return Err(refused(why));
+            }
+            Err(Flaw { at, fault }) => return Ok(Taken::Reject(self.guilty_of(at), fault)),
+        };
         let added = match self {
             Self::Csv(reader) if reader.layout().is_none() => {
-                reader.read_header(plan, content, offset)?;
+                reader.read_header(plan, text)?;
                 return Ok(Taken::Header);
             }
-            Self::Csv(reader) => reader.read(plan, content, offset, rows),
-            Self::Json(reader) => match reader.find(content, offset) {
-                Ok(()) if reader.join(plan, content)? => return Ok(Taken::Columns),
-                Ok(()) => reader.read(plan, content, rows),
+            Self::Csv(reader) if reader.repeats_header(text) => return Ok(Taken::Nothing),
+            Self::Csv(reader) => reader.read(plan, text, rows),
+            Self::Json(reader) => match reader.find(text) {
+                Ok(()) if reader.join(plan, text)? => return Ok(Taken::Columns),
+                Ok(()) => reader.read(plan, text, rows),
                 Err(fault) => Err((None, fault)),
             },
         };
@@ -110,16 +159,27 @@ impl Reader {
         })
     }
 
+    /// The column that has the byte at this place of the record that was cut
+    /// last.
+    fn guilty_of(&self, at: usize) -> Guilty {
+        match self {
+            Self::Csv(reader) => reader.guilty_of(at),
+            Self::Json(_) => None,
+        }
+    }
+
     /// What it needs to go on from here.
-    pub(super) fn state(&self, plan: &Plan, line: u64) -> State {
-        let (header, members) = match self {
-            Self::Csv(reader) => (reader.header().cloned(), Vec::new()),
-            Self::Json(reader) => (None, reader.members(plan)),
-        };
-        State {
-            line,
-            header,
-            members,
+    pub(super) fn state(&self, plan: &Plan) -> State {
+        match self {
+            Self::Csv(reader) => State {
+                header: reader.header().cloned(),
+                delimiter: reader.found_delimiter().cloned(),
+                ..State::default()
+            },
+            Self::Json(reader) => State {
+                members: reader.members(plan),
+                ..State::default()
+            },
         }
     }
 }

@@ -20,6 +20,20 @@ pub(super) struct State {
     /// JSON: columns that are filled since a record named them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) members: Vec<String>,
+    /// How the text is written, where it has to be put into UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) encoding: Option<EncodingState>,
+    /// CSV: the delimiter that the file's beginning showed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) delimiter: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct EncodingState {
+    pub(super) name: String,
+    /// ISO-2022-JP: the line begins in the Roman set, not in ASCII.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) roman: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +42,20 @@ pub(super) struct HeaderState {
     pub(super) width: usize,
     /// The field of each column; the first is 0.
     pub(super) fields: BTreeMap<String, usize>,
+    /// Of them, so many at the end have no name, and may be left out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) unnamed: usize,
+    /// Fields that no column takes and that are kept: their names, which differ,
+    /// and their places.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) extra: Vec<(String, usize)>,
+    /// The header itself, hashed, where its repetitions are skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) text: Option<String>,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 impl State {

@@ -1,4 +1,6 @@
 mod csv;
+mod dialects;
+mod encodings;
 mod header;
 mod json;
 mod pieces;
@@ -9,8 +11,8 @@ mod state;
 use std::sync::Arc;
 
 use arrivage_model::{
-    Captures, Checkpoint, Column, ColumnSource, Compression, Csv, Format, JsonLines, Limits, Mode,
-    Order, Pattern, Pipeline, Ragged, RejectBudget, Table, TableColumn,
+    Captures, Checkpoint, Column, ColumnSource, Csv, Format, InvalidBytes, JsonLines, Limits, Mode,
+    Order, Pattern, Pipeline, RejectBudget, Table, TableColumn,
 };
 
 use super::{Chunk, ChunkTarget, DecodeError, Decoder, Plan, PlanError};
@@ -26,18 +28,7 @@ pub(super) struct Case {
 /// A CSV pipeline into a table with these columns: `id bigint!, name text`; the
 /// mark is for NOT NULL without default.
 pub(super) fn csv(columns: &str) -> Case {
-    let dialect = Csv {
-        delimiter: b',',
-        quote: Some(b'"'),
-        escape: Some(b'"'),
-        header: true,
-        skip_lines: 0,
-        comment: None,
-        trim: false,
-        null: vec![String::new()],
-        ragged: Ragged::Reject,
-    };
-    case(Format::Csv(dialect), columns)
+    case(Format::Csv(Csv::default()), columns)
 }
 
 pub(super) fn json_lines(columns: &str) -> Case {
@@ -55,11 +46,7 @@ fn case(format: Format, columns: &str) -> Case {
         create_table: false,
         max_attempts: 5,
         format,
-        limits: Limits {
-            compression: Compression::Auto,
-            max_record: 1 << 20,
-            max_expansion: 1000,
-        },
+        limits: Limits::default(),
         columns: Vec::new(),
         rejects: RejectBudget {
             max_rows: 1000,
@@ -116,6 +103,16 @@ impl Case {
         if let Format::Csv(dialect) = &mut self.pipeline.format {
             change(dialect);
         }
+        self
+    }
+
+    pub(super) fn encoding(mut self, label: &str) -> Self {
+        self.pipeline.limits.encoding = label.parse().expect(label);
+        self
+    }
+
+    pub(super) fn replace_invalid_bytes(mut self) -> Self {
+        self.pipeline.limits.invalid_bytes = InvalidBytes::Replace;
         self
     }
 

@@ -3,21 +3,33 @@ use memchr::memchr;
 
 use super::fault::Fault;
 
+/// Why a record is no text, and the place in it that shows it.
+#[derive(Debug)]
+pub(super) struct Flaw {
+    pub(super) at: usize,
+    pub(super) fault: Fault,
+}
+
 /// Says where a record, which begins at `offset` of the stream, is not UTF-8 or
-/// has a U+0000: the place in the record, and the reason.
-pub(super) fn check_text(record: &[u8], offset: u64) -> Result<(), (usize, Fault)> {
+/// has a U+0000.
+pub(super) fn check_text(record: &[u8], offset: u64) -> Option<Flaw> {
     if let Err(error) = std::str::from_utf8(record) {
         let at = error.valid_up_to();
-        let reason = format!(
-            "it is not UTF-8: byte {:#04x} at offset {} of the stream",
-            record[at],
-            offset + at as u64
-        );
-        return Err((at, Fault::new(ReasonCode::InvalidEncoding, reason)));
+        let fault = invalid_byte("UTF-8", record[at], offset + at as u64);
+        return Some(Flaw { at, fault });
     }
-    if let Some(at) = memchr(0, record) {
-        let reason = format!("U+0000 at offset {} of the stream", offset + at as u64);
-        return Err((at, Fault::new(ReasonCode::Nul, reason)));
-    }
-    Ok(())
+    let at = memchr(0, record)?;
+    let fault = nul(offset + at as u64);
+    Some(Flaw { at, fault })
+}
+
+/// A byte that the encoding does not have, or not here.
+pub(super) fn invalid_byte(encoding: &str, byte: u8, offset: u64) -> Fault {
+    let reason = format!("it is not {encoding}: byte {byte:#04x} at offset {offset} of the stream");
+    Fault::new(ReasonCode::InvalidEncoding, reason)
+}
+
+pub(super) fn nul(offset: u64) -> Fault {
+    let reason = format!("U+0000 at offset {offset} of the stream");
+    Fault::new(ReasonCode::Nul, reason)
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use arrivage_model::{
-    ColumnSource, ColumnType, Compression, Csv, Format, Limits, Location, Mode, Ragged,
-    RejectBudget,
+    ColumnSource, ColumnType, Compression, Csv, Encoding, ExtraColumns, Format, InvalidBytes,
+    Limits, Location, MissingColumns, Mode, Ragged, RejectBudget, RepeatedHeader,
 };
 use chrono::{TimeZone, Utc};
 
@@ -75,7 +75,7 @@ fn the_contracts_example_is_read_as_it_is_meant() {
     let Format::Csv(csv) = &orders.format else {
         panic!("{:?}", orders.format)
     };
-    assert_eq!(csv.delimiter, b';');
+    assert_eq!(csv.delimiter, ';'.into());
     let amount = &orders.columns[0];
     assert_eq!(amount.kind, Some(ColumnType::Numeric(Some((12, 2)))));
     assert_eq!(amount.from, Some(ColumnSource::Name("Amount EUR".into())));
@@ -127,19 +127,26 @@ fn what_is_left_out_has_the_defaults_of_the_contract() {
         (&Mode::Append, false, 5)
     );
     let csv = Csv {
-        delimiter: b',',
+        delimiter: ','.into(),
         quote: Some(b'"'),
         escape: Some(b'"'),
         header: true,
         skip_lines: 0,
+        skip_last: 0,
+        trailer: None,
         comment: None,
         trim: false,
         null: vec![String::new()],
         ragged: Ragged::Reject,
+        repeated_header: RepeatedHeader::Record,
+        extra_columns: ExtraColumns::Ignore,
+        missing_columns: MissingColumns::Reject,
     };
     assert_eq!(pipeline.format, Format::Csv(csv));
     let limits = Limits {
         compression: Compression::Auto,
+        encoding: Encoding::UTF_8,
+        invalid_bytes: InvalidBytes::Reject,
         max_record: 1 << 20,
         max_expansion: 1000,
     };
@@ -156,24 +163,24 @@ fn what_is_left_out_has_the_defaults_of_the_contract() {
 
 #[test]
 fn a_dialect_follows_its_quote() {
-    let check = |text: &str, expect: (u8, Option<u8>, Option<u8>, Option<u8>)| {
+    let check = |text: &str, expect: (char, Option<u8>, Option<u8>, Option<u8>)| {
         let pipeline = pipeline(&format!("[pipeline.format]\n{text}"));
         let Format::Csv(csv) = &pipeline.format else {
             panic!("{text}")
         };
         assert_eq!(
-            (csv.delimiter, csv.quote, csv.escape, csv.comment),
-            expect,
+            (&csv.delimiter, csv.quote, csv.escape, csv.comment),
+            (&expect.0.into(), expect.1, expect.2, expect.3),
             "{text}"
         );
     };
-    check(r#"delimiter = "\t""#, (b'\t', Some(b'"'), Some(b'"'), None));
-    check(r#"quote = "'""#, (b',', Some(b'\''), Some(b'\''), None));
-    check(r#"quote = """#, (b',', None, None, None));
-    check(r#"escape = "\\""#, (b',', Some(b'"'), Some(b'\\'), None));
+    check(r#"delimiter = "\t""#, ('\t', Some(b'"'), Some(b'"'), None));
+    check(r#"quote = "'""#, (',', Some(b'\''), Some(b'\''), None));
+    check(r#"quote = """#, (',', None, None, None));
+    check(r#"escape = "\\""#, (',', Some(b'"'), Some(b'\\'), None));
     check(
         r##"comment = "#""##,
-        (b',', Some(b'"'), Some(b'"'), Some(b'#')),
+        (',', Some(b'"'), Some(b'"'), Some(b'#')),
     );
 }
 
@@ -209,9 +216,18 @@ fn values_come_in_the_writings_that_people_use() {
     assert_eq!(column("default = 0").default.as_deref(), Some("0"));
     assert_eq!(column("default = 1.50").default.as_deref(), Some("1.50"));
     assert_eq!(column("default = false").default.as_deref(), Some("false"));
-    for encoding in ["utf-8", "UTF8", "utf_8"] {
-        pipeline(&format!("format.encoding = '{encoding}'"));
+    for (label, encoding) in [
+        ("utf-8", "UTF-8"),
+        ("UTF8", "UTF-8"),
+        ("utf_8", "UTF-8"),
+        ("latin1", "windows-1252"),
+        ("utf-16", "UTF-16LE"),
+    ] {
+        let pipeline = pipeline(&format!("format.encoding = '{label}'"));
+        assert_eq!(pipeline.limits.encoding.to_string(), encoding, "{label}");
     }
+    let replace = pipeline("format.invalid_bytes = 'replace'");
+    assert_eq!(replace.limits.invalid_bytes, InvalidBytes::Replace);
     let max_record = |text: &str| {
         pipeline(&format!("format.max_record = {text}"))
             .limits

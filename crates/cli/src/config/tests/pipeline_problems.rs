@@ -100,20 +100,42 @@ fn formats_are_those_that_are_built() {
         "kind: unknown kind \"parquet\"; the kinds are csv, json-lines",
     );
     check_format(
-        "compression = 'xz'",
-        "compression: unknown compression \"xz\"; the compressions are auto, none, gzip, zstd",
+        "compression = 'zip'",
+        "compression: unknown compression \"zip\"; the compressions are auto, none, gzip, zstd, bzip2, xz, lz4",
     );
     check_format(
-        "encoding = 'windows-1252'",
-        "encoding: unknown encoding \"windows-1252\"; only utf-8 is read yet",
+        "encoding = 'utf-32'",
+        "encoding: unknown encoding \"utf-32\"; the encodings are those of the WHATWG standard, such as utf-8, utf-16le, windows-1252, iso-8859-15, shift_jis, gb18030",
+    );
+    check_format(
+        "invalid_bytes = 'drop'",
+        "invalid_bytes: unknown value \"drop\"; the values are reject, replace",
     );
     check_format(
         "ragged = 'cut'",
         "ragged: unknown value \"cut\"; the values are reject, pad",
     );
     check_format(
-        "delimiter = 'auto'",
-        "delimiter: expected one ASCII character, such as \",\" or \"\\t\", found \"auto\"",
+        "delimiter = \"\\n\"",
+        "delimiter: a line end, or U+0000, cannot be a delimiter",
+    );
+    check_format(
+        "comment = '|'\ndelimiter = '~|~'",
+        "comment: the delimiter is the same character",
+    );
+    check_format("skip_last = 101", "skip_last: too many; at most 100");
+    check_format("trailer = '*'", "trailer: every line would be like it");
+    check_format(
+        "extra_columns = 'keep'\nheader = false",
+        "extra_columns: header = false leaves no names to go by",
+    );
+    check_format(
+        "missing_columns = 'leave'\nheader = false",
+        "missing_columns: header = false leaves no names to go by",
+    );
+    check_format(
+        "repeated_header = 'skip'\nheader = false",
+        "repeated_header: header = false leaves no names to go by",
     );
     check_format(
         "delimiter = ''",

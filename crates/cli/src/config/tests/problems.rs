@@ -106,7 +106,7 @@ fn keys_are_those_that_are_declared() {
     check_pipeline(
         "format.kind = 'json-lines'\nformat.delimiter = ';'",
         &[
-            "7: pipeline.p.format.delimiter: unknown key; the keys are kind, compression, encoding, max_record, max_expansion",
+            "7: pipeline.p.format.delimiter: unknown key; the keys are kind, compression, encoding, invalid_bytes, max_record, max_expansion",
         ],
     );
     check_section(

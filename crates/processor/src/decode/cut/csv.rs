@@ -32,7 +32,9 @@ pub(in crate::decode) enum Quoting {
 /// end of the record may follow (and blanks, if they are trimmed): anything
 /// else means that a quote is not closed, or that one inside is not doubled.
 pub(in crate::decode) struct CsvCutter {
+    /// The first byte of the delimiter, and those behind it.
     delimiter: u8,
+    delimiter_rest: Box<[u8]>,
     quote: Option<u8>,
     escape: Option<u8>,
     comment: Option<u8>,
@@ -68,13 +70,26 @@ enum State {
     Stray,
 }
 
+/// What a cutter moved to.
+enum To {
+    RecordEnd,
+    Field,
+    WindowEnd,
+}
+
 impl CsvCutter {
-    pub(in crate::decode) fn new(dialect: &Csv, max_record: usize) -> Self {
+    /// `delimiter`: the dialect's, or what was found for it; not empty.
+    pub(in crate::decode) fn new(dialect: &Csv, delimiter: &str, max_record: usize) -> Self {
+        let (first, rest) = delimiter
+            .as_bytes()
+            .split_first()
+            .expect("a delimiter is not empty");
         let escape = dialect
             .escape
             .filter(|escape| Some(*escape) != dialect.quote);
         Self {
-            delimiter: dialect.delimiter,
+            delimiter: *first,
+            delimiter_rest: rest.into(),
             quote: dialect.quote,
             escape,
             comment: dialect.comment,
@@ -146,11 +161,11 @@ impl CsvCutter {
                     self.start = self.at;
                 }
                 State::Begin if self.is_blank(byte) => self.at += 1,
-                State::Begin | State::Unquoted => {
-                    if self.unquoted(window) {
-                        return self.end_of_record(bytes, ended);
-                    }
-                }
+                State::Begin | State::Unquoted => match self.unquoted(window, ended) {
+                    To::RecordEnd => return self.end_of_record(bytes, ended),
+                    To::Field => {}
+                    To::WindowEnd => break,
+                },
                 State::Quoted => {
                     if !self.go_on_in_quotes(window) {
                         break;
@@ -161,7 +176,13 @@ impl CsvCutter {
                     self.quoting = Quoting::Escaped;
                     self.at += 1;
                 }
-                State::Quote | State::Closed if byte == self.delimiter => self.end_of_field(),
+                State::Quote | State::Closed if byte == self.delimiter => {
+                    match self.is_delimiter(window, ended) {
+                        Some(true) => self.end_of_field(),
+                        Some(false) => self.begin_stray(),
+                        None => break,
+                    }
+                }
                 State::Quote | State::Closed if matches!(byte, b'\n' | b'\r') => {
                     return self.end_of_record(bytes, ended);
                 }
@@ -169,37 +190,62 @@ impl CsvCutter {
                     self.state = State::Closed;
                     self.at += 1;
                 }
-                State::Quote | State::Closed => {
-                    self.state = State::Stray;
-                    self.end = 0;
-                }
+                State::Quote | State::Closed => self.begin_stray(),
                 State::Stray => return self.stray(bytes, ended),
             }
         }
         self.out_of_bytes(bytes, ended)
     }
 
-    /// Moves over unquoted fields; true: to the end of the record. Otherwise to a
-    /// field that may be quoted, or to the window's end.
-    fn unquoted(&mut self, window: &[u8]) -> bool {
+    /// Moves over unquoted fields: to the end of the record, to a field that may
+    /// be quoted, or as far as can be said.
+    fn unquoted(&mut self, window: &[u8], ended: bool) -> To {
         let special = [self.delimiter, b'\n', b'\r'];
         loop {
             self.state = State::Unquoted;
             let Some(found) = find(special, window, self.at) else {
                 self.at = window.len();
-                return false;
+                return To::WindowEnd;
             };
             self.at = found;
-            self.end = found;
             if window[found] != self.delimiter {
-                return true;
+                self.end = found;
+                return To::RecordEnd;
             }
+            match self.is_delimiter(window, ended) {
+                Some(true) => {}
+                Some(false) => {
+                    self.at += 1;
+                    continue;
+                }
+                None => return To::WindowEnd,
+            }
+            self.end = found;
             self.end_of_field();
             let next = window.get(self.at).copied();
             if next.is_none() || next == self.quote || self.trim {
-                return false;
+                return To::Field;
             }
         }
+    }
+
+    /// Whether the delimiter, whose first byte stands here, stands here. Nothing:
+    /// more bytes are needed to say.
+    #[inline]
+    fn is_delimiter(&self, window: &[u8], ended: bool) -> Option<bool> {
+        if self.delimiter_rest.is_empty() {
+            return Some(true);
+        }
+        let behind = &window[self.at + 1..];
+        let undecided = !ended
+            && behind.len() < self.delimiter_rest.len()
+            && self.delimiter_rest.starts_with(behind);
+        (!undecided).then(|| behind.starts_with(&self.delimiter_rest))
+    }
+
+    fn begin_stray(&mut self) {
+        self.state = State::Stray;
+        self.end = 0;
     }
 
     /// Moves to the next quote or over the next escape; false: more bytes are
@@ -236,7 +282,7 @@ impl CsvCutter {
 
     fn end_of_field(&mut self) {
         self.push_field();
-        self.at += 1;
+        self.at += 1 + self.delimiter_rest.len();
         self.start = self.at;
         self.quoting = Quoting::None;
         self.state = State::Begin;

@@ -15,7 +15,6 @@ use super::header::refused;
 use super::layout::{Cell, Content, Layout, write_null};
 use super::plan::{Plan, PlannedColumn, Source, unknown_type};
 use super::state::changed;
-use super::text::check_text;
 use super::value::Writer;
 use super::{DecodeError, Guilty};
 use names::{Match, Names};
@@ -136,8 +135,7 @@ impl JsonReader {
     }
 
     /// Finds the values of a record. Nothing is added to any row yet.
-    pub(super) fn find(&mut self, record: &[u8], offset: u64) -> Result<(), Fault> {
-        check_text(record, offset).map_err(|(_, fault)| fault)?;
+    pub(super) fn find(&mut self, record: &[u8]) -> Result<(), Fault> {
         self.slots.fill(Slot::default());
         let mut any = false;
         document::members(record, |name, range| {
@@ -197,8 +195,9 @@ impl JsonReader {
         if self.layout.cells.is_empty() {
             return Err((None, nothing_to_take()));
         }
-        let write = |column: &PlannedColumn, slot: usize, rows: &mut Rows| {
-            let value = self.slots[slot].value.clone().map(|range| &record[range]);
+        let write = |column: &PlannedColumn, slot: Option<usize>, rows: &mut Rows| {
+            let value = slot.and_then(|slot| self.slots[slot].value.clone());
+            let value = value.map(|range| &record[range]);
             match (value, &column.writer) {
                 (None | Some(b"null"), _) | (_, Err(_)) => write_null(column, rows),
                 (Some(value), Ok(writer)) => rows.push(|out| write_value(writer, value, out)),

@@ -129,10 +129,10 @@ fn records_have_as_many_fields_as_the_header() {
 
 #[test]
 fn other_dialects() {
-    let semicolon = csv("a text, b text").dialect(|csv| csv.delimiter = b';');
+    let semicolon = csv("a text, b text").dialect(|csv| csv.delimiter = ';'.into());
     semicolon.check("a;b\n1,5;\"x;y\"\n", &["1,5|x;y"]);
 
-    let tab = csv("a text, b text").dialect(|csv| (csv.delimiter, csv.trim) = (b'\t', true));
+    let tab = csv("a text, b text").dialect(|csv| (csv.delimiter, csv.trim) = ('\t'.into(), true));
     tab.check("a\tb\n 1 \t\t\n\t\n 1\t2 \n", &["!ragged", "∅|∅", "1|2"]);
 
     let unquoted = csv("a text, b text").dialect(|csv| csv.quote = None);

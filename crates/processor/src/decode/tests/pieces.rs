@@ -1,11 +1,12 @@
 //! However the stream is cut into pieces, and from whichever chunk's end a
 //! decoder goes on: the same chunks.
 
-use arrivage_model::{Checkpoint, ColumnSource, Ragged};
+use arrivage_model::{Checkpoint, ColumnSource, Delimiter, ExtraColumns, Ragged, RepeatedHeader};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use super::encodings::encode;
 use super::{Case, ChunkTarget, Record, csv, from, json_lines, records};
 use crate::decode::{Chunk, DecodeError};
 
@@ -86,7 +87,11 @@ fn targets() -> impl Strategy<Value = ChunkTarget> {
     (bytes, 1_u64..5).prop_map(|(bytes, records)| ChunkTarget { bytes, records })
 }
 
-const CSV_PARTS: [&[u8]; 28] = [
+const CSV_PARTS: [&[u8]; 32] = [
+    b"a,b\n",
+    b",,",
+    b"1, x\n",
+    b"Total",
     b",",
     b",",
     b",",
@@ -123,6 +128,10 @@ fn csv_input() -> impl Strategy<Value = Vec<u8>> {
         b"b,a\r\n",
         b"\xEF\xBB\xBFa,b\r",
         b"\"a\",b\n",
+        b"a,b,c,,\n",
+        b"a,,b\n",
+        b"a,1b\n",
+        b"a;b\n",
         b"",
     ]);
     (header, vec(select(CSV_PARTS.to_vec()), 0..40)).prop_map(|(header, parts)| {
@@ -145,18 +154,47 @@ fn csv_cases() -> impl Strategy<Value = Case> {
         quote,
         comment,
     );
+    let text = |text: &str| Delimiter::Text(text.to_owned());
+    let delimiter = select(vec![
+        text(","),
+        text(","),
+        text(",,"),
+        text(", "),
+        text(",1"),
+        text(";"),
+        Delimiter::Auto,
+    ]);
+    let trailer = select(vec![
+        None,
+        None,
+        Some("1*".to_owned()),
+        Some("*a".to_owned()),
+    ]);
+    let lines = (delimiter, select(vec![0_u64, 0, 1, 2]), trailer);
+    let policies = (
+        select(vec![RepeatedHeader::Record, RepeatedHeader::Skip]),
+        select(vec![ExtraColumns::Ignore, ExtraColumns::Keep]),
+    );
     let max_record = select(vec![4_usize, 9, 20, 1000]);
-    (dialect, max_record).prop_map(|(dialect, max_record)| {
+    (dialect, lines, policies, max_record).prop_map(|(dialect, lines, policies, max_record)| {
         let (header, trim, pad, skip_lines, escape, quote, comment) = dialect;
-        csv("a integer, b text")
-            .max_record(max_record)
-            .dialect(|csv| {
-                csv.header = header;
-                csv.trim = trim;
-                csv.ragged = if pad { Ragged::Pad } else { Ragged::Reject };
-                csv.skip_lines = skip_lines * u64::from(!header);
-                (csv.escape, csv.quote, csv.comment) = (escape, quote, comment);
-            })
+        let (delimiter, skip_last, trailer) = lines;
+        let (repeated_header, extra_columns) = policies;
+        let columns = match extra_columns {
+            ExtraColumns::Keep if header => "a integer, b text, _extra jsonb",
+            _ => "a integer, b text",
+        };
+        csv(columns).max_record(max_record).dialect(|csv| {
+            csv.header = header;
+            csv.trim = trim;
+            csv.ragged = if pad { Ragged::Pad } else { Ragged::Reject };
+            csv.skip_lines = skip_lines * u64::from(!header);
+            (csv.escape, csv.quote, csv.comment) = (escape, quote, comment);
+            (csv.delimiter, csv.skip_last, csv.trailer) = (delimiter, skip_last, trailer);
+            if header {
+                (csv.repeated_header, csv.extra_columns) = (repeated_header, extra_columns);
+            }
+        })
     })
 }
 
@@ -206,8 +244,89 @@ fn json_cases() -> impl Strategy<Value = Case> {
     )
 }
 
+const ENCODINGS: [&str; 12] = [
+    "utf-16le",
+    "utf-16be",
+    "windows-1252",
+    "iso-8859-7",
+    "shift_jis",
+    "gb18030",
+    "big5",
+    "euc-jp",
+    "euc-kr",
+    "iso-2022-jp",
+    "x-user-defined",
+    "utf-8",
+];
+
+const TEXTS: [&str; 14] = [
+    ",",
+    ",",
+    "\"",
+    "\n",
+    "\r\n",
+    "\r",
+    "1",
+    "é",
+    "日本",
+    "表|",
+    "1,x\n",
+    "2,\"é\"\n",
+    "\0",
+    "\u{a0a}",
+];
+
+const BYTES: [&[u8]; 12] = [
+    b"\x81",
+    b"\xff",
+    b"\x30",
+    b"\x1b(J",
+    b"\x1b(B",
+    b"\x1b$B",
+    b"\x1b(I",
+    b"\x1b",
+    b"\xd8",
+    b"\0",
+    b"\x81\x30\x81",
+    b"\x8f",
+];
+
+/// An encoding, and a file that is mostly in it.
+fn encoded() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
+    let text = select(TEXTS.to_vec()).prop_map(Ok);
+    let bytes = select(BYTES.to_vec()).prop_map(Err);
+    let parts = vec(prop_oneof![5 => text, 1 => bytes], 0..30);
+    (select(ENCODINGS.to_vec()), parts).prop_map(|(label, parts)| {
+        let mut input = encode(label, "a,b\n");
+        for part in parts {
+            match part {
+                Ok(text) => input.extend(encode(label, text)),
+                Err(bytes) => input.extend_from_slice(bytes),
+            }
+        }
+        (label, input)
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn every_encoding_is_read_the_same_in_any_pieces_and_from_any_checkpoint(
+        case in csv_cases(),
+        replace in any::<bool>(),
+        (label, input, cuts) in encoded().prop_flat_map(|(label, input)| {
+            let cuts = cuts(&input);
+            (Just(label), Just(input), cuts)
+        }),
+        target in targets(),
+    ) {
+        let mut case = case.encoding(label);
+        if replace {
+            case = case.replace_invalid_bytes();
+        }
+        check(&case, &input, &cuts, target);
+    }
 
     #[test]
     fn csv_is_read_the_same_in_any_pieces_and_from_any_checkpoint(
