@@ -33,7 +33,7 @@ pub use postgres::PostgresLedger;
 pub use reconciling::Content;
 pub use sqlite::SqliteLedger;
 pub use words::{
-    Advance, Backlog, Claim, Declared, Destination, Filter, FoundBy, Ignored, Registered,
+    Advance, Backlog, Claim, Claimed, Declared, Destination, Filter, FoundBy, Ignored, Registered,
     Registration, RejectedRecord, Replay, Replayed, Scope, Standing, Unreadable,
 };
 
@@ -108,14 +108,15 @@ pub trait Ledger: Send + Sync + 'static {
     /// then those due, oldest first. Raises its fence, counts an attempt, draws a
     /// lease. Never waits for a lock.
     ///
-    /// Expired arrivals without attempts left go to `failed` in the same step.
+    /// Expired arrivals without attempts left go to `failed` in the same step. Nothing
+    /// of a paused pipeline is touched.
     async fn claim(
         &self,
         pipelines: &[String],
         scope: &Scope,
         owner: &str,
         lease: Duration,
-    ) -> Result<Option<Claim>>;
+    ) -> Result<Claimed>;
 
     /// The arrival that this owner claimed last, as [`Scope::Owner`] keeps it.
     async fn last_claim_of(&self, owner: &str) -> Result<Option<Arrival>>;

@@ -3,7 +3,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrivage_ledger::{Claim, LedgerError, SharedLedger};
-use arrivage_model::{ArrivalId, Checkpoint, ErrorCode, Lease, Mode, Order, Router, State, Table};
+use arrivage_model::{
+    Arrival, ArrivalId, Checkpoint, ErrorCode, Lease, Mode, Order, Router, State, Table,
+};
 use arrivage_store::{Backoff, Policy, StoreError, Stores};
 use futures::FutureExt;
 use tokio::sync::Notify;
@@ -52,6 +54,46 @@ pub struct Ended {
     pub url: String,
     /// What became of it.
     pub outcome: Outcome,
+}
+
+/// What one claim came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Arrivals whose last attempt ended without a word: the claim found none left,
+    /// and they failed.
+    pub used_up: Vec<Ended>,
+    /// The one that it claimed.
+    pub ended: Option<Ended>,
+}
+
+impl Turn {
+    /// Nothing was there to claim.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.used_up.is_empty() && self.ended.is_none()
+    }
+}
+
+impl Ended {
+    /// Of an arrival whose own claim could not say that it failed: it is said here.
+    pub(crate) fn without_a_word(arrival: Arrival) -> Self {
+        let why = arrival.error.unwrap_or_default();
+        tracing::error!(
+            arrival.id = arrival.id.0,
+            object.url = ?arrival.url,
+            pipeline = arrival.pipeline,
+            lease.fence = arrival.fence,
+            records = arrival.checkpoint_records,
+            error = why,
+            "failed"
+        );
+        count(&arrival.pipeline, "failed");
+        Self {
+            id: arrival.id,
+            url: arrival.url,
+            outcome: Outcome::Failed(why),
+        }
+    }
 }
 
 /// What became of a claimed arrival.
@@ -457,9 +499,7 @@ fn report(claim: &Claim, outcome: &Outcome, loading: &Loading, elapsed: Duration
         Outcome::Fenced => "fenced",
         Outcome::Stopped => "stopped",
     };
-    let pipeline = claim.arrival.pipeline.clone();
-    metrics::counter!("arrivage_claims_total", "pipeline" => pipeline, "outcome" => word)
-        .increment(1);
+    count(&claim.arrival.pipeline, word);
     let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
     let records = loading.records();
     match outcome {
@@ -472,6 +512,13 @@ fn report(claim: &Claim, outcome: &Outcome, loading: &Loading, elapsed: Duration
         Outcome::Waiting(why) => tracing::warn!(records, error = why, "waits for another attempt"),
         Outcome::Away(why) => tracing::warn!(records, error = why, "waits for store or database"),
     }
+}
+
+/// Claims by how they ended.
+fn count(pipeline: &str, outcome: &'static str) {
+    let pipeline = pipeline.to_owned();
+    metrics::counter!("arrivage_claims_total", "pipeline" => pipeline, "outcome" => outcome)
+        .increment(1);
 }
 
 #[cfg(test)]

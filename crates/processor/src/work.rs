@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::fate::chain;
 use crate::prepare;
-use crate::process::{Ended, Outcome, Processor};
+use crate::process::{Ended, Outcome, Processor, Turn};
 
 /// How a process is told to end.
 #[derive(Clone, Debug, Default)]
@@ -103,22 +103,25 @@ impl Processor {
         std::mem::take(&mut shared.lock().summary)
     }
 
-    /// Claims one arrival and loads it; nothing if there is none to claim.
+    /// Claims one arrival and loads it, if there is one to claim.
     pub async fn claim_and_load(
         &self,
         scope: &Scope,
         owner: &str,
         signals: &Signals,
-    ) -> Result<Option<Ended>, LedgerError> {
+    ) -> Result<Turn, LedgerError> {
         let lease = self.settings.lease;
-        match self
+        let claimed = self
             .ledger
             .claim(&self.pipelines, scope, owner, lease)
-            .await?
-        {
-            Some(claim) => Ok(Some(self.process(claim, signals).await)),
-            None => Ok(None),
-        }
+            .await?;
+        let used_up = claimed.used_up.into_iter().map(Ended::without_a_word);
+        let used_up = used_up.collect();
+        let ended = match claimed.claim {
+            Some(claim) => Some(self.process(claim, signals).await),
+            None => None,
+        };
+        Ok(Turn { used_up, ended })
     }
 
     async fn worker(&self, shared: &Shared, signals: &Signals) {
@@ -126,15 +129,18 @@ impl Processor {
         while !signals.stop.is_cancelled() && !shared.over.is_cancelled() {
             shared.busy.fetch_add(1, Ordering::SeqCst);
             let owner = &self.settings.owner;
-            let ended = self.claim_and_load(&shared.scope, owner, signals).await;
+            let turn = self.claim_and_load(&shared.scope, owner, signals).await;
             shared.busy.fetch_sub(1, Ordering::SeqCst);
-            let wait = match ended {
-                Ok(Some(ended)) => {
-                    shared.note(ended);
+            let wait = match turn {
+                Ok(turn) if !turn.is_empty() => {
+                    turn.used_up
+                        .into_iter()
+                        .for_each(|ended| shared.note(ended));
+                    turn.ended.into_iter().for_each(|ended| shared.note(ended));
                     backoff.reset();
                     Duration::ZERO
                 }
-                Ok(None) => {
+                Ok(_) => {
                     backoff.reset();
                     if self.is_over(shared).await {
                         shared.over.cancel();

@@ -31,7 +31,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 
 use self::statements::{query, query_scalar};
 use crate::{
-    Backlog, ChunkTransaction, Claim, ConnectOptions, Content, Declared, Destination, Dismissed,
+    Backlog, ChunkTransaction, Claimed, ConnectOptions, Content, Declared, Destination, Dismissed,
     Filter, Ignored, Ledger, LedgerError, Paused, Pooler, Registered, Registration, RejectedRecord,
     Replay, Replayed, Result, Scope, Standing, Unloaded, Unreadable,
 };
@@ -181,7 +181,7 @@ impl Ledger for PostgresLedger {
         scope: &Scope,
         owner: &str,
         lease: Duration,
-    ) -> Result<Option<Claim>> {
+    ) -> Result<Claimed> {
         claiming::claim(&self.pool, &self.walk, pipelines, scope, owner, lease).await
     }
 

@@ -32,7 +32,7 @@ use arrivage_model::{
 use async_trait::async_trait;
 
 use crate::{
-    Backlog, ChunkTransaction, Claim, Content, Declared, Destination, Dismissed, Filter, Ignored,
+    Backlog, ChunkTransaction, Claimed, Content, Declared, Destination, Dismissed, Filter, Ignored,
     Ledger, Paused, Registered, Registration, RejectedRecord, Replay, Replayed, Result, Scope,
     Standing, Unloaded, Unreadable,
 };
@@ -122,7 +122,7 @@ impl Ledger for SqliteLedger {
         scope: &Scope,
         owner: &str,
         lease: Duration,
-    ) -> Result<Option<Claim>> {
+    ) -> Result<Claimed> {
         claiming::claim(&self.database, pipelines, scope, owner, lease).await
     }
 

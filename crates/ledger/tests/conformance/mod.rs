@@ -86,6 +86,8 @@ macro_rules! conformance {
                 a_paused_pipeline_is_skipped_until_it_is_resumed
                 an_expired_lease_goes_to_another_with_a_higher_fence
                 an_expired_arrival_without_attempts_left_fails_in_the_claim
+                an_arrival_without_attempts_left_fails_also_where_nothing_else_waits
+                nothing_fails_while_its_pipeline_is_paused
                 progress_brings_the_attempts_back
             }
             scoping {
