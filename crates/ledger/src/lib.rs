@@ -173,6 +173,11 @@ pub trait Ledger: Send + Sync + 'static {
     /// missing, or of a kind that cannot be loaded exactly once.
     async fn table(&self, name: &TableName) -> Result<Table>;
 
+    /// Whether loads of this pipeline find what they need beside the table's columns:
+    /// the rights of its mode, and the unique index for the key of an upsert. Says no
+    /// with the [`LedgerError::Target`] that they would end with.
+    async fn admits(&self, pipeline: &Pipeline, table: &Table) -> Result<()>;
+
     /// Makes the pipeline's table from its declared columns, with lineage
     /// columns, unless it is there.
     async fn create_table(&self, pipeline: &Pipeline) -> Result<()>;

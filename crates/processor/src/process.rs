@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use arrivage_ledger::{Claim, LedgerError, SharedLedger};
 use arrivage_model::{
-    Arrival, ArrivalId, Checkpoint, ErrorCode, Lease, Mode, Order, Router, State, Table,
+    Arrival, ArrivalId, Checkpoint, ErrorCode, Failure, Lease, Mode, Order, Router, State, Table,
 };
 use arrivage_store::{Backoff, Policy, StoreError, Stores};
 use futures::FutureExt;
@@ -351,7 +351,10 @@ impl Processor {
             LoadError::Ledger(LedgerError::Overtaken) => self.overtaken(held, claim).await,
             _ => fate(error),
         };
-        let why = failure(error);
+        let why = match error {
+            LoadError::Ledger(LedgerError::Refused(_)) => self.refusal(held, claim, error).await,
+            _ => failure(error),
+        };
         let mut backoff = Backoff::new(Policy::default());
         let mut deadline = None;
         loop {
@@ -415,6 +418,18 @@ impl Processor {
         }
     }
 
+    /// Where a right is missing, the GRANT that gives it; else the database's words.
+    async fn refusal(&self, held: &Held, claim: &Claim, error: &LoadError) -> Failure {
+        let pipeline = self.router.pipeline(&claim.arrival.pipeline);
+        let (Some(pipeline), Some(table)) = (pipeline, &held.table) else {
+            return failure(error);
+        };
+        match self.ledger.admits(pipeline, table).await {
+            Err(refusal @ LedgerError::Target(_)) => failure(&refusal.into()),
+            _ => failure(error),
+        }
+    }
+
     /// A newer content seems to have come before it; but what stands at its key now
     /// is the newest, whatever the clocks of stores and notifications say.
     async fn overtaken(&self, held: &Held, claim: &Claim) -> Fate {
@@ -432,12 +447,7 @@ impl Processor {
         }
     }
 
-    async fn supersede(
-        &self,
-        held: &Held,
-        records: u64,
-        why: &arrivage_model::Failure,
-    ) -> Result<(), LedgerError> {
+    async fn supersede(&self, held: &Held, records: u64, why: &Failure) -> Result<(), LedgerError> {
         // Should this process die now, the arrival waits for so long: only where there
         // is something to remove.
         if records > 0 {
@@ -458,7 +468,7 @@ impl Processor {
         &self,
         held: &Held,
         claim: &Claim,
-        why: &arrivage_model::Failure,
+        why: &Failure,
     ) -> Result<Outcome, LedgerError> {
         self.ledger
             .pause(&claim.arrival.pipeline, &why.message)

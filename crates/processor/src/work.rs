@@ -257,17 +257,15 @@ impl Processor {
             let Some(pipeline) = self.router.pipeline(&name) else {
                 continue;
             };
-            let Ok(table) = prepare::table(&self.ledger, pipeline).await else {
+            if prepare::look(&self.ledger, pipeline).await.is_err() {
                 continue;
-            };
-            if crate::decode::Plan::new(pipeline, &table).is_ok() {
-                self.ledger.resume(&name).await?;
-                tracing::info!(
-                    pipeline = name,
-                    reason,
-                    "the pipeline goes on: this was mended"
-                );
             }
+            self.ledger.resume(&name).await?;
+            tracing::info!(
+                pipeline = name,
+                reason,
+                "the pipeline goes on: this was mended"
+            );
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! Every statement stands inside an explicit transaction and nothing leans on
 //! session state, so that a pooler in transaction mode may stand between.
 
+mod admitting;
 mod chunk;
 mod claiming;
 mod classify;
@@ -244,6 +245,10 @@ impl Ledger for PostgresLedger {
 
     async fn table(&self, name: &TableName) -> Result<Table> {
         target::table(&self.pool, name).await
+    }
+
+    async fn admits(&self, pipeline: &Pipeline, table: &Table) -> Result<()> {
+        admitting::admits(&self.pool, pipeline, table).await
     }
 
     async fn create_table(&self, pipeline: &Pipeline) -> Result<()> {

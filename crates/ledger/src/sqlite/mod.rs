@@ -192,6 +192,10 @@ impl Ledger for SqliteLedger {
         target::table(&self.database, name).await
     }
 
+    async fn admits(&self, pipeline: &Pipeline, table: &Table) -> Result<()> {
+        target::admits(&self.database, pipeline, table).await
+    }
+
     async fn create_table(&self, pipeline: &Pipeline) -> Result<()> {
         target::create(&self.database, pipeline).await
     }
