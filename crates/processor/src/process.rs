@@ -236,11 +236,28 @@ impl Processor {
             rejected,
             connections,
         };
-        tokio::select! {
-            // What is loaded has no lease any more, which the keeper may find first.
+        let mut committing = std::pin::pin!(committer.commit_all(&mut reading, &signals.stop));
+        let lost = tokio::select! {
             biased;
-            result = committer.commit_all(&mut reading, &signals.stop) => result,
-            lost = keeper.lost() => Err(lost),
+            result = &mut committing => return result,
+            lost = keeper.lost() => lost,
+        };
+        if !self.is_loaded(&held.lease, &lost).await {
+            return Err(lost);
+        }
+        let answered = tokio::time::timeout(FREE_WITHIN, committing).await;
+        answered.unwrap_or(Ok(()))
+    }
+
+    /// What is loaded has no lease any more: the keeper may find that before the answer
+    /// to the last COMMIT is here.
+    async fn is_loaded(&self, lease: &Lease, lost: &LoadError) -> bool {
+        if !matches!(lost, LoadError::Ledger(LedgerError::Fenced)) {
+            return false;
+        }
+        match self.ledger.arrival(lease.arrival).await {
+            Ok(Some(now)) => now.state == State::Loaded && now.fence == lease.fence.0,
+            Ok(None) | Err(_) => false,
         }
     }
 
