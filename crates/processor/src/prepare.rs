@@ -50,8 +50,13 @@ pub(crate) async fn prepare(
             .as_ref()
             .is_some_and(|before| *before != reading)
     {
+        let read = if pipeline.atomic {
+            "gathered, and not shown yet"
+        } else {
+            "loaded"
+        };
         let message = format!(
-            "format or columns of pipeline {} changed after {} records were loaded; \
+            "format or columns of pipeline {} changed after {} records were {read}; \
              restore them, or run `arrivage replay --from-start {}`",
             pipeline.name, claim.checkpoint.records, arrival.id
         );

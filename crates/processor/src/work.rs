@@ -185,24 +185,25 @@ impl Processor {
         }
     }
 
-    /// Work that is left because a person has to mend its pipeline first.
     async fn note_held(&self, shared: &Shared) {
-        for paused in self
-            .ledger
-            .paused(&self.pipelines)
-            .await
-            .unwrap_or_default()
-        {
+        if let Ok(Some(paused)) = self.held().await {
+            shared.lock().summary.blocked = Some(paused.to_string());
+        }
+    }
+
+    /// A pause that work waits for: a person has to end it, or to mend what it is for.
+    pub async fn held(&self) -> Result<Option<Paused>, LedgerError> {
+        for paused in self.ledger.paused(&self.pipelines).await? {
             let filter = Filter {
                 state: Some(State::Waiting),
                 pipeline: Some(paused.pipeline.clone()),
                 ..Filter::default()
             };
-            let waiting = self.ledger.arrivals(&filter, 1).await.unwrap_or_default();
-            if !waiting.is_empty() {
-                shared.lock().summary.blocked = Some(paused.to_string());
+            if !self.ledger.arrivals(&filter, 1).await?.is_empty() {
+                return Ok(Some(paused));
             }
         }
+        Ok(None)
     }
 
     async fn first_restless(&self, ids: &[ArrivalId]) -> Result<Option<Arrival>, LedgerError> {

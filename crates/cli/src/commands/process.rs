@@ -170,10 +170,16 @@ async fn one_for(
         .await?;
     match turn.ended {
         Some(ended) => Ok(code(&Summary::of(ended), signals)),
-        None => {
-            output::say("nothing is waiting");
-            Ok(exit::DONE)
-        }
+        None => match processor.held().await? {
+            Some(paused) => {
+                output::say(&format!("error: {paused}"));
+                Ok(exit::PERSON)
+            }
+            None => {
+                output::say("nothing is waiting");
+                Ok(exit::DONE)
+            }
+        },
     }
 }
 

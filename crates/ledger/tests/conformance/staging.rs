@@ -1,6 +1,6 @@
 //! Atomic loads: rows are gathered beside the table, and shown together.
 
-use arrivage_ledger::{Destination, LedgerError, Registration, Replay};
+use arrivage_ledger::{Destination, Filter, LedgerError, Registration, Replay};
 use arrivage_model::{ArrivalId, Checkpoint, Lease, Mode, State};
 
 use super::world::{advance, failure, found, last, numbers_from, object, reject};
@@ -71,7 +71,13 @@ pub(crate) async fn gathered_rows_are_shown_together_by_the_last_chunk<D: Databa
     let at = at.expect("loads");
     assert_eq!(world.numbers("orders").await, Vec::<i64>::new());
     assert!(world.is_staged(id).await);
-    assert_eq!(world.arrival(id).await.records_loaded, 2);
+    let gathered = world.arrival(id).await;
+    assert_eq!(
+        (gathered.records_loaded, gathered.checkpoint_records),
+        (0, 2)
+    );
+    let listed = world.ledger.arrivals(&Filter::default(), 1).await;
+    assert_eq!(listed.expect("lists")[0].records_loaded, 0);
 
     // Another goes on from there.
     world.expire(id).await;
