@@ -125,12 +125,12 @@ pub trait Ledger: Send + Sync + 'static {
     /// Runs on a connection of its own, so that loads never hold it up.
     async fn renew(&self, lease: &Lease, length: Duration) -> Result<()>;
 
-    /// Takes the arrival back to its start before its first record is read: the
-    /// fence rises and the checkpoint goes to 0, then its rejects go, and its
-    /// rows where the table can tell them. One transaction; returns the lease
-    /// with its new fence. With the old one it may be repeated until it is answered:
-    /// the lease's id tells that nobody else was here.
-    async fn restart(&self, lease: &Lease, table: &Table) -> Result<Lease>;
+    /// Takes the arrival back to its start before its first record is read: its rejects
+    /// go, and its rows where the table can tell them; then the fence rises, the
+    /// checkpoint goes to 0, and the lease is renewed. One transaction; returns the
+    /// lease with its new fence. With the old one it may be renewed meanwhile, and this
+    /// be repeated until it is answered: the lease's id tells that nobody else was here.
+    async fn restart(&self, lease: &Lease, table: &Table, length: Duration) -> Result<Lease>;
 
     /// Opens the transaction of one chunk.
     async fn begin(

@@ -4,6 +4,8 @@
 mod conformance;
 #[path = "postgres/plans.rs"]
 mod plans;
+#[path = "postgres/removing.rs"]
+mod removing;
 #[path = "postgres/replacing.rs"]
 mod replacing;
 #[path = "postgres/server.rs"]

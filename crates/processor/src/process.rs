@@ -22,8 +22,8 @@ use crate::read::{Decoding, Reading, Source};
 use crate::work::Signals;
 use crate::{Settings, SettingsError};
 
-/// Rows are taken out in one transaction, during which its lease cannot be
-/// renewed; it is made this long before.
+/// Rows are taken out in one statement, which shows no progress: the lease is renewed
+/// for as long as this; or, where that is not possible meanwhile, made this long before.
 const REMOVAL: Duration = Duration::from_secs(600);
 
 /// How long a stopping process tries to free a lease.
@@ -219,9 +219,9 @@ impl Processor {
             return Err(LedgerError::Overtaken.into());
         }
         let (from, rejected) = self
-            .start_over_if_ordered(claim, held, &job, signals)
+            .start_over_if_ordered(claim, held, &job, loading, signals)
             .await?;
-        let mut keeper = self.keep(held.lease, loading);
+        let mut keeper = self.keep(held.lease, loading, self.settings.stall);
         let mut reading = self.read(claim, &job, from.clone(), loading);
         let load = Load {
             ledger: &self.ledger,
@@ -267,6 +267,7 @@ impl Processor {
         claim: &Claim,
         held: &mut Held,
         job: &Job,
+        loading: &Arc<Loading>,
         signals: &Signals,
     ) -> Result<(Checkpoint, u64), LoadError> {
         let gathers = job.pipeline.atomic && !claim.is_fresh();
@@ -289,11 +290,29 @@ impl Processor {
             );
             return Err(LoadError::file(ErrorCode::Target, message));
         }
-        self.ledger
-            .renew(&held.lease, REMOVAL.max(self.settings.lease))
-            .await?;
-        held.lease = self.restart(&held.lease, &job.table, signals).await?;
+        let restarting = self.restart(&held.lease, &job.table, signals);
+        held.lease = self.kept(held.lease, loading, restarting).await?;
+        loading.touch();
         Ok((Checkpoint::default(), 0))
+    }
+
+    /// Takes rows out while the lease is renewed on a connection of its own. What ends
+    /// the lease is often this work itself, so its own answer is waited for.
+    async fn kept<T>(
+        &self,
+        lease: Lease,
+        loading: &Arc<Loading>,
+        removing: impl Future<Output = T>,
+    ) -> T {
+        let patience = REMOVAL.max(self.settings.stall);
+        let mut keeper = self.keep(lease, loading, patience);
+        let mut removing = std::pin::pin!(removing);
+        tokio::select! {
+            biased;
+            answer = &mut removing => return answer,
+            _ = keeper.lost() => {}
+        }
+        removing.await
     }
 
     /// Tries until the database says so: if it was done without an answer, who does
@@ -306,7 +325,7 @@ impl Processor {
     ) -> Result<Lease, LoadError> {
         let mut backoff = Backoff::new(Policy::default());
         loop {
-            let error = match self.ledger.restart(lease, table).await {
+            let error = match self.ledger.restart(lease, table, self.settings.lease).await {
                 Err(error) if error.is_passing() => error,
                 answer => return Ok(answer?),
             };
@@ -322,13 +341,9 @@ impl Processor {
         }
     }
 
-    fn keep(&self, lease: Lease, loading: &Arc<Loading>) -> Keeper {
+    fn keep(&self, lease: Lease, loading: &Arc<Loading>, stall: Duration) -> Keeper {
         let ledger = Arc::clone(&self.ledger);
-        let Settings {
-            lease: length,
-            stall,
-            ..
-        } = self.settings;
+        let length = self.settings.lease;
         Keeper::start(ledger, lease, length, stall, Arc::clone(loading))
     }
 

@@ -194,8 +194,8 @@ impl Ledger for PostgresLedger {
         leasing::renew(&self.keeper, lease, length).await
     }
 
-    async fn restart(&self, lease: &Lease, table: &Table) -> Result<Lease> {
-        leasing::restart(&self.pool, lease, table).await
+    async fn restart(&self, lease: &Lease, table: &Table, length: Duration) -> Result<Lease> {
+        leasing::restart(&self.pool, lease, table, length).await
     }
 
     async fn begin(

@@ -56,11 +56,21 @@ pub(super) async fn newest(database: &Database, lease: &Lease) -> Result<()> {
     writing.commit().await
 }
 
-pub(super) async fn restart(database: &Database, lease: &Lease, table: &Table) -> Result<Lease> {
+/// Nobody renews meanwhile, as SQLite has one writer; nor does anybody claim.
+pub(super) async fn restart(
+    database: &Database,
+    lease: &Lease,
+    table: &Table,
+    length: Duration,
+) -> Result<Lease> {
     let mut writing = database.write().await?;
+    staging::discard(writing.connection(), lease.arrival).await?;
+    remove(writing.connection(), lease, Some(table)).await?;
+    reach(Point::RestartRemoved).map_err(classify::statement)?;
     let fence: Option<i64> = sqlx::query_scalar(
         "-- ledger::restart
-        UPDATE arrivage_arrival SET fence = ?2 + 1, restart = 0
+        UPDATE arrivage_arrival SET
+          fence = ?2 + 1, restart = 0, lease_until = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?4)
         WHERE id = ?1 AND lease_id = ?3 AND state = 'loading'
           AND (fence = ?2 OR fence = ?2 + 1 AND checkpoint_records = 0 AND checkpoint_offset = 0)
         RETURNING fence",
@@ -68,14 +78,12 @@ pub(super) async fn restart(database: &Database, lease: &Lease, table: &Table) -
     .bind(lease.arrival.0)
     .bind(lease.fence.0)
     .bind(lease.id.to_string())
+    .bind(from_now(length))
     .fetch_optional(writing.connection())
     .await
     .map_err(classify::statement)?;
     let fence = fence.ok_or(LedgerError::Fenced)?;
-    reach(Point::RestartFenceMoved).map_err(classify::statement)?;
-    staging::discard(writing.connection(), lease.arrival).await?;
     forget_progress(writing.connection(), lease).await?;
-    remove(writing.connection(), lease, table).await?;
     reach(Point::RestartBeforeCommit).map_err(classify::statement)?;
     writing.commit().await?;
     reach(Point::RestartCommitted).map_err(classify::statement)?;
@@ -102,13 +110,17 @@ async fn forget_progress(connection: &mut SqliteConnection, lease: &Lease) -> Re
 }
 
 /// Takes an arrival's rejects out, and its rows where the table can tell them.
-async fn remove(connection: &mut SqliteConnection, lease: &Lease, table: &Table) -> Result<()> {
+async fn remove(
+    connection: &mut SqliteConnection,
+    lease: &Lease,
+    table: Option<&Table>,
+) -> Result<()> {
     sqlx::query("-- ledger::remove_rejects\nDELETE FROM arrivage_reject WHERE arrival_id = ?1")
         .bind(lease.arrival.0)
         .execute(&mut *connection)
         .await
         .map_err(classify::statement)?;
-    if table.has_arrival_id {
+    if let Some(table) = table.filter(|table| table.has_arrival_id) {
         let name = target::quote(&table.name.name);
         let sql = format!("-- ledger::remove_rows\nDELETE FROM {name} WHERE _arrival_id = ?1");
         sqlx::query(&sql)
@@ -242,8 +254,9 @@ pub(super) async fn supersede(
 ) -> Result<()> {
     let mut writing = database.write().await?;
     rest(writing.connection(), lease, State::Superseded, why).await?;
-    staging::discard(writing.connection(), lease.arrival).await?;
-    if let Some(table) = table.filter(|table| table.has_arrival_id) {
+    let gathered = staging::discard(writing.connection(), lease.arrival).await?;
+    // Gathered rows are nowhere now, whatever the table can tell.
+    if gathered || table.is_some_and(|table| table.has_arrival_id) {
         forget_progress(writing.connection(), lease).await?;
         remove(writing.connection(), lease, table).await?;
     }

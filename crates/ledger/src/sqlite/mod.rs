@@ -134,8 +134,8 @@ impl Ledger for SqliteLedger {
         leasing::renew(&self.database, lease, length).await
     }
 
-    async fn restart(&self, lease: &Lease, table: &Table) -> Result<Lease> {
-        leasing::restart(&self.database, lease, table).await
+    async fn restart(&self, lease: &Lease, table: &Table, length: Duration) -> Result<Lease> {
+        leasing::restart(&self.database, lease, table, length).await
     }
 
     async fn begin(

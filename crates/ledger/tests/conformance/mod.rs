@@ -149,6 +149,7 @@ macro_rules! conformance {
                 the_last_record_of_a_key_wins_among_gathered_rows
                 what_fails_leaves_nothing_gathered_and_starts_over
                 a_superseded_or_restarted_load_leaves_nothing_gathered
+                a_superseded_load_counts_nothing_that_it_had_gathered
                 a_new_content_replaces_the_rows_of_its_keys_others
                 replacing_takes_out_what_waits_to_start_over_and_keeps_why_others_failed
             }
