@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use arrivage_model::{ArrivalId, Pattern, State};
@@ -235,6 +236,12 @@ pub(crate) struct Resume {
 pub(crate) struct Check {
     #[command(flatten)]
     pub(crate) json: Json,
+}
+
+/// Each of these ids once, in the order in which they were typed first.
+pub(crate) fn once(ids: &[ArrivalId]) -> Vec<ArrivalId> {
+    let mut seen = BTreeSet::new();
+    ids.iter().copied().filter(|id| seen.insert(*id)).collect()
 }
 
 /// A day (from its start, UTC) or a moment.

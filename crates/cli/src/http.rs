@@ -81,7 +81,7 @@ async fn scrape(ledger: SharedLedger, handle: PrometheusHandle) -> String {
     match tokio::time::timeout(PROBE, ledger.backlog()).await {
         Ok(Ok(backlog)) => {
             metrics::gauge!("arrivage_database_up").set(1.0);
-            for row in backlog {
+            for row in &backlog {
                 let gauge = |state: &'static str, value: i64| {
                     let pipeline = row.pipeline.clone();
                     metrics::gauge!("arrivage_backlog", "pipeline" => pipeline, "state" => state)
@@ -90,9 +90,23 @@ async fn scrape(ledger: SharedLedger, handle: PrometheusHandle) -> String {
                 gauge("waiting", row.waiting);
                 gauge("loading", row.loading);
             }
+            let names: Vec<String> = backlog.into_iter().map(|row| row.pipeline).collect();
+            pauses(&ledger, &names).await;
         }
         Ok(Err(_)) | Err(_) => metrics::gauge!("arrivage_database_up").set(0.0),
     }
     handle.run_upkeep();
     handle.render()
+}
+
+/// 1 while nothing of the pipeline is loaded before somebody mends or resumes it.
+async fn pauses(ledger: &SharedLedger, pipelines: &[String]) {
+    let Ok(Ok(paused)) = tokio::time::timeout(PROBE, ledger.paused(pipelines)).await else {
+        return;
+    };
+    for name in pipelines {
+        let is_paused = paused.iter().any(|paused| paused.pipeline == *name);
+        metrics::gauge!("arrivage_pipeline_paused", "pipeline" => name.clone())
+            .set(f64::from(u8::from(is_paused)));
+    }
 }

@@ -3,8 +3,9 @@
 
 use std::io::{self, Write};
 
+use console::Term;
 use serde::Serialize;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// One line on stderr. Nobody reading it is no error.
 pub(crate) fn say(line: &str) {
@@ -34,35 +35,91 @@ pub(crate) fn json_lines<T: Serialize>(rows: &[T]) {
     }
 }
 
-/// A table with a header, its columns aligned; numbers to the right.
+/// A table with a header, its columns aligned; numbers to the right. On a terminal
+/// it is no wider than that.
 pub(crate) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) {
+    let terminal = Term::stdout().size_checked();
+    let limit = terminal.map(|(_, columns)| usize::from(columns));
+    lines(header, rows, limit)
+        .iter()
+        .for_each(|line| data(line));
+}
+
+/// Blanks between two columns.
+const GAP: usize = 2;
+
+/// Text is cut to no less than this.
+const NARROWEST: usize = 12;
+
+fn lines<const N: usize>(
+    header: [&str; N],
+    rows: &[[String; N]],
+    limit: Option<usize>,
+) -> Vec<String> {
     let right: [bool; N] = std::array::from_fn(|column| {
         !rows.is_empty() && rows.iter().all(|row| is_number(&row[column]))
     });
-    let width: [usize; N] = std::array::from_fn(|column| {
+    let mut width: [usize; N] = std::array::from_fn(|column| {
         let cells = rows.iter().map(|row| row[column].width());
         cells
             .chain([header[column].width()])
             .max()
             .unwrap_or_default()
     });
+    if let Some(limit) = limit {
+        narrow(&mut width, &header, &right, limit);
+    }
     let line = |cells: [&str; N]| {
         let mut line = String::new();
-        for (column, cell) in cells.into_iter().enumerate() {
-            let blanks = " ".repeat(width[column] - cell.width());
+        for (column, text) in cells.into_iter().enumerate() {
+            let text = fit(text, width[column]);
+            let blanks = " ".repeat(width[column] - text.width());
             let (before, after) = if right[column] {
                 (blanks.as_str(), "")
             } else {
                 ("", blanks.as_str())
             };
-            line.push_str(&format!("{before}{cell}{after}  "));
+            line.push_str(&format!("{before}{text}{after}{:GAP$}", ""));
         }
         line.trim_end().to_owned()
     };
-    data(&line(header));
-    for row in rows {
-        data(&line(std::array::from_fn(|column| row[column].as_str())));
+    let body = rows
+        .iter()
+        .map(|row| std::array::from_fn(|column| row[column].as_str()));
+    [header].into_iter().chain(body).map(line).collect()
+}
+
+/// The widest text column gives way, then the next, as far as they can; numbers do not.
+fn narrow<const N: usize>(
+    width: &mut [usize; N],
+    header: &[&str; N],
+    right: &[bool; N],
+    limit: usize,
+) {
+    let floor = |column: usize| header[column].width().max(NARROWEST);
+    while width.iter().sum::<usize>() + GAP * (N - 1) > limit {
+        let widest = (0..N)
+            .filter(|&column| !right[column] && width[column] > floor(column))
+            .max_by_key(|&column| width[column]);
+        let Some(widest) = widest else { return };
+        width[widest] -= 1;
     }
+}
+
+/// At most so many columns of the terminal.
+fn fit(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut fitting = String::new();
+    for c in text.chars() {
+        if fitting.width() + c.width().unwrap_or_default() >= width {
+            break;
+        }
+        fitting.push(c);
+    }
+    fitting.push('…');
+    fitting
 }
 
 fn is_number(cell: &str) -> bool {
@@ -78,4 +135,48 @@ pub(crate) fn cell(text: &str, length: usize) -> String {
         cell.push('…');
     }
     cell
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_as_wide_as_its_terminal_and_its_numbers_stay() {
+        let check = |limit: Option<usize>, expect: [&str; 3]| {
+            let row = |id: &str, url: &str, why: &str| [id, url, why].map(str::to_owned);
+            let rows = [
+                row("1", "s3://drop/orders/2026-11-22.csv", "gone"),
+                row("12345678901234", "s3://drop/長い名前の/x.csv", ""),
+            ];
+            assert_eq!(
+                lines(["ID", "URL", "ERROR"], &rows, limit),
+                expect,
+                "{limit:?}"
+            );
+        };
+        let whole = [
+            "            ID  URL                              ERROR",
+            "             1  s3://drop/orders/2026-11-22.csv  gone",
+            "12345678901234  s3://drop/長い名前の/x.csv",
+        ];
+        check(None, whole);
+        check(Some(54), whole);
+        check(
+            Some(45),
+            [
+                "            ID  URL                     ERROR",
+                "             1  s3://drop/orders/2026…  gone",
+                "12345678901234  s3://drop/長い名前の/…",
+            ],
+        );
+        check(
+            Some(20),
+            [
+                "            ID  URL           ERROR",
+                "             1  s3://drop/o…  gone",
+                "12345678901234  s3://drop/…",
+            ],
+        );
+    }
 }

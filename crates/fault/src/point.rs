@@ -58,9 +58,9 @@ points! {
     /// It is about to be asked what became of a chunk.
     StandingBegun = "standing.begun", before;
 
-    /// A replay from the start has moved the fence, and no row is removed yet.
-    RestartFenceMoved = "restart.fence_moved", before;
-    /// A replay from the start has removed rows and rejects.
+    /// A replay from the start has removed rows and rejects, and not moved the fence.
+    RestartRemoved = "restart.removed", before;
+    /// A replay from the start has moved the fence.
     RestartBeforeCommit = "restart.before_commit", before;
     /// The arrival is back at its start.
     RestartCommitted = "restart.committed", after;

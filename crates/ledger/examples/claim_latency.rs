@@ -33,7 +33,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for _ in 0..claims.parse::<usize>()? {
         let started = Instant::now();
         let claim = ledger.claim(&pipelines, &Scope::Any, "bench", lease);
-        let claim = claim.await?.ok_or("nothing waits any more")?;
+        let claim = claim.await?.claim.ok_or("nothing waits any more")?;
         times.push(started.elapsed());
         let last = Advance {
             from_records: 0,

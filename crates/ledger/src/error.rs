@@ -108,6 +108,16 @@ pub enum TargetRefusal {
         "the role {0} may not make the table in which an atomic load gathers its rows; run GRANT CREATE ON SCHEMA arrivage TO {0}"
     )]
     NoStaging(String),
+    /// An upsert puts the rows of a chunk into a temporary table first.
+    #[error(
+        "the role {role} may not make temporary tables, which mode = \"upsert\" needs; run GRANT TEMPORARY ON DATABASE {database} TO {role}"
+    )]
+    NoTemporary {
+        /// The database.
+        database: String,
+        /// Who lacks the right.
+        role: String,
+    },
     /// The table cannot be made from what the pipeline declares.
     #[error("{0}")]
     Declaration(String),

@@ -33,7 +33,7 @@ pub use postgres::PostgresLedger;
 pub use reconciling::Content;
 pub use sqlite::SqliteLedger;
 pub use words::{
-    Advance, Backlog, Claim, Declared, Destination, Filter, FoundBy, Ignored, Registered,
+    Advance, Backlog, Claim, Claimed, Declared, Destination, Filter, FoundBy, Ignored, Registered,
     Registration, RejectedRecord, Replay, Replayed, Scope, Standing, Unreadable,
 };
 
@@ -108,14 +108,15 @@ pub trait Ledger: Send + Sync + 'static {
     /// then those due, oldest first. Raises its fence, counts an attempt, draws a
     /// lease. Never waits for a lock.
     ///
-    /// Expired arrivals without attempts left go to `failed` in the same step.
+    /// Expired arrivals without attempts left go to `failed` in the same step. Nothing
+    /// of a paused pipeline is touched.
     async fn claim(
         &self,
         pipelines: &[String],
         scope: &Scope,
         owner: &str,
         lease: Duration,
-    ) -> Result<Option<Claim>>;
+    ) -> Result<Claimed>;
 
     /// The arrival that this owner claimed last, as [`Scope::Owner`] keeps it.
     async fn last_claim_of(&self, owner: &str) -> Result<Option<Arrival>>;
@@ -124,12 +125,12 @@ pub trait Ledger: Send + Sync + 'static {
     /// Runs on a connection of its own, so that loads never hold it up.
     async fn renew(&self, lease: &Lease, length: Duration) -> Result<()>;
 
-    /// Takes the arrival back to its start before its first record is read: the
-    /// fence rises and the checkpoint goes to 0, then its rejects go, and its
-    /// rows where the table can tell them. One transaction; returns the lease
-    /// with its new fence. With the old one it may be repeated until it is answered:
-    /// the lease's id tells that nobody else was here.
-    async fn restart(&self, lease: &Lease, table: &Table) -> Result<Lease>;
+    /// Takes the arrival back to its start before its first record is read: its rejects
+    /// go, and its rows where the table can tell them; then the fence rises, the
+    /// checkpoint goes to 0, and the lease is renewed. One transaction; returns the
+    /// lease with its new fence. With the old one it may be renewed meanwhile, and this
+    /// be repeated until it is answered: the lease's id tells that nobody else was here.
+    async fn restart(&self, lease: &Lease, table: &Table, length: Duration) -> Result<Lease>;
 
     /// Opens the transaction of one chunk.
     async fn begin(
@@ -171,6 +172,11 @@ pub trait Ledger: Send + Sync + 'static {
     /// The table as the catalogue has it. [`LedgerError::Target`] when it is
     /// missing, or of a kind that cannot be loaded exactly once.
     async fn table(&self, name: &TableName) -> Result<Table>;
+
+    /// Whether loads of this pipeline find what they need beside the table's columns:
+    /// the rights of its mode, and the unique index for the key of an upsert. Says no
+    /// with the [`LedgerError::Target`] that they would end with.
+    async fn admits(&self, pipeline: &Pipeline, table: &Table) -> Result<()>;
 
     /// Makes the pipeline's table from its declared columns, with lineage
     /// columns, unless it is there.

@@ -111,6 +111,16 @@ pub enum Scope {
     },
 }
 
+/// What a claim came to.
+#[derive(Clone, Debug, Default)]
+pub struct Claimed {
+    /// The arrival to load, if there is one.
+    pub claim: Option<Claim>,
+    /// Those whose last attempt ended without a word, with none left: they have
+    /// failed now, as their claims could not say.
+    pub used_up: Vec<Arrival>,
+}
+
 /// A claimed arrival: the right to load it, and where to go on.
 #[derive(Clone, Debug)]
 pub struct Claim {

@@ -45,9 +45,9 @@ impl Router {
     /// The first pipeline that takes the object, or none: then it is ignored.
     #[must_use]
     pub fn route(&self, location: &Location) -> Option<Route> {
-        let subject = self.subject(location);
+        let subjects = self.subjects(location);
         self.pipelines.iter().find_map(|pipeline| {
-            let captures = captures(pipeline, &subject)?;
+            let captures = captures(pipeline, &subjects)?;
             Some(Route {
                 pipeline: Arc::clone(pipeline),
                 captures,
@@ -59,7 +59,7 @@ impl Router {
     /// patterns do not match, as when a person chose the pipeline.
     #[must_use]
     pub fn captures(&self, pipeline: &Pipeline, location: &Location) -> Captures {
-        captures(pipeline, &self.subject(location)).unwrap_or_default()
+        captures(pipeline, &self.subjects(location)).unwrap_or_default()
     }
 
     /// The file's path: the folder source's own, and the key below it.
@@ -91,17 +91,19 @@ impl Router {
         }
     }
 
-    /// What patterns are held against: a URL for S3, an absolute path else.
-    fn subject(&self, location: &Location) -> String {
-        self.path(location).unwrap_or_else(|| location.to_string())
+    /// What patterns are held against: its URL, and a file's absolute path.
+    fn subjects(&self, location: &Location) -> Vec<String> {
+        let url = location.to_string();
+        self.path(location).into_iter().chain([url]).collect()
     }
 }
 
-fn captures(pipeline: &Pipeline, subject: &str) -> Option<Captures> {
-    pipeline
-        .patterns
-        .iter()
-        .find_map(|pattern| pattern.captures(subject))
+fn captures(pipeline: &Pipeline, subjects: &[String]) -> Option<Captures> {
+    pipeline.patterns.iter().find_map(|pattern| {
+        subjects
+            .iter()
+            .find_map(|subject| pattern.captures(subject))
+    })
 }
 
 #[cfg(test)]
@@ -135,6 +137,7 @@ mod tests {
     fn router() -> Router {
         let pipelines = vec![
             pipeline("first", &["s3://drop/a/*", "/srv/inbox/orders-{day}.csv"]),
+            pipeline("deep", &["folder://deep/**/{name}.csv"]),
             pipeline("second", &["s3://drop/**"]),
         ];
         let folders = [("inbox", "/srv/inbox"), ("deep", "/srv/inbox/deep")];
@@ -163,6 +166,7 @@ mod tests {
             Some("first"),
         );
         check(Location::folder("inbox", "x/orders-1.csv"), None);
+        check(Location::folder("deep", "x/orders-1.csv"), Some("deep"));
     }
 
     #[test]

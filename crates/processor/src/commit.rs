@@ -6,7 +6,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrivage_ledger::{Advance, ChunkTransaction, LedgerError, SharedLedger, Standing};
-use arrivage_model::{Checkpoint, ErrorCode, Lease, Mode, ReasonCode, Reject, RejectBudget, State};
+use arrivage_model::{
+    ArrivalId, Checkpoint, ErrorCode, Lease, Mode, ReasonCode, Reject, RejectBudget, State,
+};
 use arrivage_store::{Backoff, Policy};
 use futures::StreamExt;
 use futures::future::BoxFuture;
@@ -86,7 +88,13 @@ impl<'a> Committer<'a> {
         reading: &mut Reading,
         stop: &CancellationToken,
     ) -> Result<(), LoadError> {
-        if let Some(error) = over(self.budget(), self.rejected, self.at.records, false) {
+        if let Some(error) = over(
+            self.id(),
+            self.budget(),
+            self.rejected,
+            self.at.records,
+            false,
+        ) {
             return Err(error);
         }
         let pipeline = &self.load.job.pipeline;
@@ -218,6 +226,7 @@ impl<'a> Committer<'a> {
         let loaded = chunk.records() - rejected;
         let rejected = rejected + withdrawn;
         let over = over(
+            self.id(),
             self.budget(),
             self.rejected + rejected,
             chunk.end.records,
@@ -233,6 +242,10 @@ impl<'a> Committer<'a> {
             last: chunk.last && over.is_none(),
         };
         Step { advance, over }
+    }
+
+    fn id(&self) -> ArrivalId {
+        self.load.lease.arrival
     }
 
     fn budget(&self) -> RejectBudget {
@@ -432,11 +445,17 @@ fn doubt(standing: &Standing, from: &Checkpoint, to: &Checkpoint, last: bool) ->
 }
 
 /// Why a file with so many rejects among its records fails, if it does.
-fn over(budget: RejectBudget, rejected: u64, records: u64, at_end: bool) -> Option<LoadError> {
+fn over(
+    id: ArrivalId,
+    budget: RejectBudget,
+    rejected: u64,
+    records: u64,
+    at_end: bool,
+) -> Option<LoadError> {
     if rejected > budget.max_rows {
         let message = format!(
             "{rejected} of its first {records} records are rejects, and rejects.max_rows is {}; \
-             see `arrivage rejects`, then raise it or have the file mended",
+             see `arrivage rejects {id}`, then raise it or have the file mended",
             budget.max_rows
         );
         return Some(LoadError::file(ErrorCode::TooManyRejects, message));
@@ -446,7 +465,7 @@ fn over(budget: RejectBudget, rejected: u64, records: u64, at_end: bool) -> Opti
     if judged && rejected as f64 > ratio * records as f64 {
         let message = format!(
             "{rejected} of its first {records} records are rejects, and rejects.max_ratio is {ratio}; \
-             see `arrivage rejects`, then raise it or have the file mended"
+             see `arrivage rejects {id}`, then raise it or have the file mended"
         );
         return Some(LoadError::file(ErrorCode::TooManyRejects, message));
     }
@@ -490,7 +509,10 @@ mod tests {
                 max_rows,
                 max_ratio,
             };
-            assert_eq!(over(budget, rejected, records, at_end).is_some(), expect);
+            assert_eq!(
+                over(ArrivalId(7), budget, rejected, records, at_end).is_some(),
+                expect
+            );
         };
         check(10, None, 10, 10, true, false);
         check(10, None, 11, 1_000_000, false, true);

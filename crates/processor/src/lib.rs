@@ -19,6 +19,6 @@ mod settings;
 mod work;
 
 pub use board::{Board, Loading};
-pub use process::{Ended, Outcome, Processor};
+pub use process::{Ended, Outcome, Processor, Turn};
 pub use settings::{Settings, SettingsError};
 pub use work::{Signals, Summary, Until};

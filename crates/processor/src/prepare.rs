@@ -50,8 +50,13 @@ pub(crate) async fn prepare(
             .as_ref()
             .is_some_and(|before| *before != reading)
     {
+        let read = if pipeline.atomic {
+            "gathered, and not shown yet"
+        } else {
+            "loaded"
+        };
         let message = format!(
-            "format or columns of pipeline {} changed after {} records were loaded; \
+            "format or columns of pipeline {} changed after {} records were {read}; \
              restore them, or run `arrivage replay --from-start {}`",
             pipeline.name, claim.checkpoint.records, arrival.id
         );
@@ -66,11 +71,16 @@ pub(crate) async fn prepare(
     })
 }
 
+/// Whether pipeline and table fit each other, as far as that can be said before a
+/// file is seen.
+pub(crate) async fn look(ledger: &SharedLedger, pipeline: &Pipeline) -> Result<(), LoadError> {
+    let table = table(ledger, pipeline).await?;
+    Plan::new(pipeline, &table)?;
+    Ok(ledger.admits(pipeline, &table).await?)
+}
+
 /// The pipeline's table, made if it is missing and may be.
-pub(crate) async fn table(
-    ledger: &SharedLedger,
-    pipeline: &Pipeline,
-) -> Result<Table, LedgerError> {
+async fn table(ledger: &SharedLedger, pipeline: &Pipeline) -> Result<Table, LedgerError> {
     match ledger.table(&pipeline.table).await {
         Err(LedgerError::Target(TargetRefusal::Missing(_))) if pipeline.create_table => {
             ledger.create_table(pipeline).await?;

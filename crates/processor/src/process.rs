@@ -3,7 +3,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrivage_ledger::{Claim, LedgerError, SharedLedger};
-use arrivage_model::{ArrivalId, Checkpoint, ErrorCode, Lease, Mode, Order, Router, State, Table};
+use arrivage_model::{
+    Arrival, ArrivalId, Checkpoint, ErrorCode, Failure, Lease, Mode, Order, Router, State, Table,
+};
 use arrivage_store::{Backoff, Policy, StoreError, Stores};
 use futures::FutureExt;
 use tokio::sync::Notify;
@@ -20,8 +22,8 @@ use crate::read::{Decoding, Reading, Source};
 use crate::work::Signals;
 use crate::{Settings, SettingsError};
 
-/// Rows are taken out in one transaction, during which its lease cannot be
-/// renewed; it is made this long before.
+/// Rows are taken out in one statement, which shows no progress: the lease is renewed
+/// for as long as this; or, where that is not possible meanwhile, made this long before.
 const REMOVAL: Duration = Duration::from_secs(600);
 
 /// How long a stopping process tries to free a lease.
@@ -52,6 +54,46 @@ pub struct Ended {
     pub url: String,
     /// What became of it.
     pub outcome: Outcome,
+}
+
+/// What one claim came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Arrivals whose last attempt ended without a word: the claim found none left,
+    /// and they failed.
+    pub used_up: Vec<Ended>,
+    /// The one that it claimed.
+    pub ended: Option<Ended>,
+}
+
+impl Turn {
+    /// Nothing was there to claim.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.used_up.is_empty() && self.ended.is_none()
+    }
+}
+
+impl Ended {
+    /// Of an arrival whose own claim could not say that it failed: it is said here.
+    pub(crate) fn without_a_word(arrival: Arrival) -> Self {
+        let why = arrival.error.unwrap_or_default();
+        tracing::error!(
+            arrival.id = arrival.id.0,
+            object.url = ?arrival.url,
+            pipeline = arrival.pipeline,
+            lease.fence = arrival.fence,
+            records = arrival.checkpoint_records,
+            error = why,
+            "failed"
+        );
+        count(&arrival.pipeline, "failed");
+        Self {
+            id: arrival.id,
+            url: arrival.url,
+            outcome: Outcome::Failed(why),
+        }
+    }
 }
 
 /// What became of a claimed arrival.
@@ -177,9 +219,9 @@ impl Processor {
             return Err(LedgerError::Overtaken.into());
         }
         let (from, rejected) = self
-            .start_over_if_ordered(claim, held, &job, signals)
+            .start_over_if_ordered(claim, held, &job, loading, signals)
             .await?;
-        let mut keeper = self.keep(held.lease, loading);
+        let mut keeper = self.keep(held.lease, loading, self.settings.stall);
         let mut reading = self.read(claim, &job, from.clone(), loading);
         let load = Load {
             ledger: &self.ledger,
@@ -194,11 +236,28 @@ impl Processor {
             rejected,
             connections,
         };
-        tokio::select! {
-            // What is loaded has no lease any more, which the keeper may find first.
+        let mut committing = std::pin::pin!(committer.commit_all(&mut reading, &signals.stop));
+        let lost = tokio::select! {
             biased;
-            result = committer.commit_all(&mut reading, &signals.stop) => result,
-            lost = keeper.lost() => Err(lost),
+            result = &mut committing => return result,
+            lost = keeper.lost() => lost,
+        };
+        if !self.is_loaded(&held.lease, &lost).await {
+            return Err(lost);
+        }
+        let answered = tokio::time::timeout(FREE_WITHIN, committing).await;
+        answered.unwrap_or(Ok(()))
+    }
+
+    /// What is loaded has no lease any more: the keeper may find that before the answer
+    /// to the last COMMIT is here.
+    async fn is_loaded(&self, lease: &Lease, lost: &LoadError) -> bool {
+        if !matches!(lost, LoadError::Ledger(LedgerError::Fenced)) {
+            return false;
+        }
+        match self.ledger.arrival(lease.arrival).await {
+            Ok(Some(now)) => now.state == State::Loaded && now.fence == lease.fence.0,
+            Ok(None) | Err(_) => false,
         }
     }
 
@@ -208,6 +267,7 @@ impl Processor {
         claim: &Claim,
         held: &mut Held,
         job: &Job,
+        loading: &Arc<Loading>,
         signals: &Signals,
     ) -> Result<(Checkpoint, u64), LoadError> {
         let gathers = job.pipeline.atomic && !claim.is_fresh();
@@ -230,11 +290,29 @@ impl Processor {
             );
             return Err(LoadError::file(ErrorCode::Target, message));
         }
-        self.ledger
-            .renew(&held.lease, REMOVAL.max(self.settings.lease))
-            .await?;
-        held.lease = self.restart(&held.lease, &job.table, signals).await?;
+        let restarting = self.restart(&held.lease, &job.table, signals);
+        held.lease = self.kept(held.lease, loading, restarting).await?;
+        loading.touch();
         Ok((Checkpoint::default(), 0))
+    }
+
+    /// Takes rows out while the lease is renewed on a connection of its own. What ends
+    /// the lease is often this work itself, so its own answer is waited for.
+    async fn kept<T>(
+        &self,
+        lease: Lease,
+        loading: &Arc<Loading>,
+        removing: impl Future<Output = T>,
+    ) -> T {
+        let patience = REMOVAL.max(self.settings.stall);
+        let mut keeper = self.keep(lease, loading, patience);
+        let mut removing = std::pin::pin!(removing);
+        tokio::select! {
+            biased;
+            answer = &mut removing => return answer,
+            _ = keeper.lost() => {}
+        }
+        removing.await
     }
 
     /// Tries until the database says so: if it was done without an answer, who does
@@ -247,7 +325,7 @@ impl Processor {
     ) -> Result<Lease, LoadError> {
         let mut backoff = Backoff::new(Policy::default());
         loop {
-            let error = match self.ledger.restart(lease, table).await {
+            let error = match self.ledger.restart(lease, table, self.settings.lease).await {
                 Err(error) if error.is_passing() => error,
                 answer => return Ok(answer?),
             };
@@ -263,13 +341,9 @@ impl Processor {
         }
     }
 
-    fn keep(&self, lease: Lease, loading: &Arc<Loading>) -> Keeper {
+    fn keep(&self, lease: Lease, loading: &Arc<Loading>, stall: Duration) -> Keeper {
         let ledger = Arc::clone(&self.ledger);
-        let Settings {
-            lease: length,
-            stall,
-            ..
-        } = self.settings;
+        let length = self.settings.lease;
         Keeper::start(ledger, lease, length, stall, Arc::clone(loading))
     }
 
@@ -309,7 +383,10 @@ impl Processor {
             LoadError::Ledger(LedgerError::Overtaken) => self.overtaken(held, claim).await,
             _ => fate(error),
         };
-        let why = failure(error);
+        let why = match error {
+            LoadError::Ledger(LedgerError::Refused(_)) => self.refusal(held, claim, error).await,
+            _ => failure(error),
+        };
         let mut backoff = Backoff::new(Policy::default());
         let mut deadline = None;
         loop {
@@ -373,6 +450,18 @@ impl Processor {
         }
     }
 
+    /// Where a right is missing, the GRANT that gives it; else the database's words.
+    async fn refusal(&self, held: &Held, claim: &Claim, error: &LoadError) -> Failure {
+        let pipeline = self.router.pipeline(&claim.arrival.pipeline);
+        let (Some(pipeline), Some(table)) = (pipeline, &held.table) else {
+            return failure(error);
+        };
+        match self.ledger.admits(pipeline, table).await {
+            Err(refusal @ LedgerError::Target(_)) => failure(&refusal.into()),
+            _ => failure(error),
+        }
+    }
+
     /// A newer content seems to have come before it; but what stands at its key now
     /// is the newest, whatever the clocks of stores and notifications say.
     async fn overtaken(&self, held: &Held, claim: &Claim) -> Fate {
@@ -390,12 +479,7 @@ impl Processor {
         }
     }
 
-    async fn supersede(
-        &self,
-        held: &Held,
-        records: u64,
-        why: &arrivage_model::Failure,
-    ) -> Result<(), LedgerError> {
+    async fn supersede(&self, held: &Held, records: u64, why: &Failure) -> Result<(), LedgerError> {
         // Should this process die now, the arrival waits for so long: only where there
         // is something to remove.
         if records > 0 {
@@ -416,7 +500,7 @@ impl Processor {
         &self,
         held: &Held,
         claim: &Claim,
-        why: &arrivage_model::Failure,
+        why: &Failure,
     ) -> Result<Outcome, LedgerError> {
         self.ledger
             .pause(&claim.arrival.pipeline, &why.message)
@@ -457,9 +541,7 @@ fn report(claim: &Claim, outcome: &Outcome, loading: &Loading, elapsed: Duration
         Outcome::Fenced => "fenced",
         Outcome::Stopped => "stopped",
     };
-    let pipeline = claim.arrival.pipeline.clone();
-    metrics::counter!("arrivage_claims_total", "pipeline" => pipeline, "outcome" => word)
-        .increment(1);
+    count(&claim.arrival.pipeline, word);
     let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
     let records = loading.records();
     match outcome {
@@ -472,6 +554,13 @@ fn report(claim: &Claim, outcome: &Outcome, loading: &Loading, elapsed: Duration
         Outcome::Waiting(why) => tracing::warn!(records, error = why, "waits for another attempt"),
         Outcome::Away(why) => tracing::warn!(records, error = why, "waits for store or database"),
     }
+}
+
+/// Claims by how they ended.
+fn count(pipeline: &str, outcome: &'static str) {
+    let pipeline = pipeline.to_owned();
+    metrics::counter!("arrivage_claims_total", "pipeline" => pipeline, "outcome" => outcome)
+        .increment(1);
 }
 
 #[cfg(test)]

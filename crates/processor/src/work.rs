@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::fate::chain;
 use crate::prepare;
-use crate::process::{Ended, Outcome, Processor};
+use crate::process::{Ended, Outcome, Processor, Turn};
 
 /// How a process is told to end.
 #[derive(Clone, Debug, Default)]
@@ -103,22 +103,25 @@ impl Processor {
         std::mem::take(&mut shared.lock().summary)
     }
 
-    /// Claims one arrival and loads it; nothing if there is none to claim.
+    /// Claims one arrival and loads it, if there is one to claim.
     pub async fn claim_and_load(
         &self,
         scope: &Scope,
         owner: &str,
         signals: &Signals,
-    ) -> Result<Option<Ended>, LedgerError> {
+    ) -> Result<Turn, LedgerError> {
         let lease = self.settings.lease;
-        match self
+        let claimed = self
             .ledger
             .claim(&self.pipelines, scope, owner, lease)
-            .await?
-        {
-            Some(claim) => Ok(Some(self.process(claim, signals).await)),
-            None => Ok(None),
-        }
+            .await?;
+        let used_up = claimed.used_up.into_iter().map(Ended::without_a_word);
+        let used_up = used_up.collect();
+        let ended = match claimed.claim {
+            Some(claim) => Some(self.process(claim, signals).await),
+            None => None,
+        };
+        Ok(Turn { used_up, ended })
     }
 
     async fn worker(&self, shared: &Shared, signals: &Signals) {
@@ -126,15 +129,18 @@ impl Processor {
         while !signals.stop.is_cancelled() && !shared.over.is_cancelled() {
             shared.busy.fetch_add(1, Ordering::SeqCst);
             let owner = &self.settings.owner;
-            let ended = self.claim_and_load(&shared.scope, owner, signals).await;
+            let turn = self.claim_and_load(&shared.scope, owner, signals).await;
             shared.busy.fetch_sub(1, Ordering::SeqCst);
-            let wait = match ended {
-                Ok(Some(ended)) => {
-                    shared.note(ended);
+            let wait = match turn {
+                Ok(turn) if !turn.is_empty() => {
+                    turn.used_up
+                        .into_iter()
+                        .for_each(|ended| shared.note(ended));
+                    turn.ended.into_iter().for_each(|ended| shared.note(ended));
                     backoff.reset();
                     Duration::ZERO
                 }
-                Ok(None) => {
+                Ok(_) => {
                     backoff.reset();
                     if self.is_over(shared).await {
                         shared.over.cancel();
@@ -179,24 +185,25 @@ impl Processor {
         }
     }
 
-    /// Work that is left because a person has to mend its pipeline first.
     async fn note_held(&self, shared: &Shared) {
-        for paused in self
-            .ledger
-            .paused(&self.pipelines)
-            .await
-            .unwrap_or_default()
-        {
+        if let Ok(Some(paused)) = self.held().await {
+            shared.lock().summary.blocked = Some(paused.to_string());
+        }
+    }
+
+    /// A pause that work waits for: a person has to end it, or to mend what it is for.
+    pub async fn held(&self) -> Result<Option<Paused>, LedgerError> {
+        for paused in self.ledger.paused(&self.pipelines).await? {
             let filter = Filter {
                 state: Some(State::Waiting),
                 pipeline: Some(paused.pipeline.clone()),
                 ..Filter::default()
             };
-            let waiting = self.ledger.arrivals(&filter, 1).await.unwrap_or_default();
-            if !waiting.is_empty() {
-                shared.lock().summary.blocked = Some(paused.to_string());
+            if !self.ledger.arrivals(&filter, 1).await?.is_empty() {
+                return Ok(Some(paused));
             }
         }
+        Ok(None)
     }
 
     async fn first_restless(&self, ids: &[ArrivalId]) -> Result<Option<Arrival>, LedgerError> {
@@ -251,17 +258,15 @@ impl Processor {
             let Some(pipeline) = self.router.pipeline(&name) else {
                 continue;
             };
-            let Ok(table) = prepare::table(&self.ledger, pipeline).await else {
+            if prepare::look(&self.ledger, pipeline).await.is_err() {
                 continue;
-            };
-            if crate::decode::Plan::new(pipeline, &table).is_ok() {
-                self.ledger.resume(&name).await?;
-                tracing::info!(
-                    pipeline = name,
-                    reason,
-                    "the pipeline goes on: this was mended"
-                );
             }
+            self.ledger.resume(&name).await?;
+            tracing::info!(
+                pipeline = name,
+                reason,
+                "the pipeline goes on: this was mended"
+            );
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ pub use s3_server::{Content, Fault, Request, S3Server, Stored};
 pub use xtask::chance::Chance;
 pub use xtask::place::unique_name;
 pub use xtask::process::tied;
+pub use xtask::proxy::{Proxy, Question, Verdict};
 
 /// Runs what waits for a server or a program where it holds up no other task.
 async fn blocking<T: Send + 'static>(

@@ -3,8 +3,9 @@
 //!
 //! `cargo xtask check` starts each of them once and announces them through the environment; the
 //! testkit starts its own where nothing was announced, so that a plain `cargo test -p …` works too.
-//! Both do it with this library, and [`proxy`] stands between a program and its database. It stands here and not in the testkit because `cargo xtask` must
-//! build in seconds on a fresh clone: here is no async and nothing heavy.
+//! Both do it with this library, and [`proxy`] stands between a program and its database, in the soak
+//! as in the tests. It stands here and not in the testkit because `cargo xtask` must build in seconds on
+//! a fresh clone: here is no async and nothing heavy.
 
 pub mod chance;
 pub mod ministack;

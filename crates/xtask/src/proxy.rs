@@ -19,6 +19,8 @@ pub enum Verdict {
     Cut,
     /// It comes through, its answer does not, and the connection ends.
     LoseAnswer,
+    /// It comes through, and its answer comes so much later.
+    HoldAnswer(Duration),
     /// Neither it nor anything after it comes through, and the connection stays.
     FallSilent,
 }
@@ -151,6 +153,18 @@ impl Pair {
 struct Fate {
     loses_answer: AtomicBool,
     is_silent: AtomicBool,
+    held: Mutex<Duration>,
+}
+
+impl Fate {
+    fn hold(&self, time: Duration) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = time;
+    }
+
+    /// How long the next answer is held, which ends with it.
+    fn held(&self) -> Duration {
+        std::mem::take(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 fn forward<J>(
@@ -222,6 +236,10 @@ fn pass_questions(
                 fate.loses_answer.store(true, Ordering::SeqCst);
                 (&pair.server).write_all(bytes)?;
             }
+            Verdict::HoldAnswer(time) => {
+                fate.hold(time);
+                (&pair.server).write_all(bytes)?;
+            }
             Verdict::FallSilent => fate.is_silent.store(true, Ordering::SeqCst),
         }
     }
@@ -235,7 +253,7 @@ fn pass_answers(pair: &Pair, distance: Duration, fate: &Fate) -> std::io::Result
             return Ok(());
         }
         if !fate.is_silent.load(Ordering::SeqCst) {
-            thread::sleep(distance);
+            thread::sleep(distance + fate.held());
             (&pair.client).write_all(&buffer[..length])?;
         }
     }

@@ -12,8 +12,10 @@ pub enum Action {
     // ---- a processor, when all goes well ---------------------------------
     /// `ledger::claim`.
     Claim(usize),
-    /// `ledger::restart` up to its COMMIT.
+    /// `ledger::remove_rows`: the rows of a start over are removed, unseen.
     StartOver(usize),
+    /// `ledger::restart`, the last statement of a start over.
+    Reset(usize),
     /// Its COMMIT, answered.
     CommitStartOver(usize),
     /// `begin` and COPY: one more chunk's rows are in the table, unseen.
@@ -118,7 +120,10 @@ impl Protocol {
                 return;
             }
             Phase::Ordered => actions.push(Action::StartOver(p)),
-            Phase::Restarting => {
+            Phase::Removing { .. } => {
+                actions.extend([Action::Reset(p), Action::LoseConnection(p)]);
+            }
+            Phase::Restarting { .. } => {
                 actions.extend([Action::CommitStartOver(p), Action::LoseAnswer(p)]);
             }
             Phase::Loading { .. } => {
@@ -158,6 +163,7 @@ impl Protocol {
             Action::Replay { from_start } => steps::replay(self, world, from_start),
             Action::FinishReplay => steps::finish_replay(self, world),
             Action::StartOver(p) => steps::start_over(self, world, p),
+            Action::Reset(p) => steps::reset(self, world, p),
             Action::CommitStartOver(p) => steps::commit_start_over(self, world, p),
             Action::LoseConnection(p) => steps::lose_connection(self, world, p),
             Action::LoseAnswer(p) => steps::lose_answer(self, world, p),

@@ -49,20 +49,36 @@ pub(crate) fn a_fresh_processor_and_the_reaper_suffice(protocol: &Protocol, worl
 }
 
 /// All processors stop for ever and one comes: while nobody stopped behind his
-/// last statement, nothing has to be ended for it.
+/// last statement, or over rows that he removes, nothing has to be ended for it.
 pub(crate) fn a_fresh_processor_suffices(protocol: &Protocol, world: &World) -> bool {
-    let behind_last_statement = |phase| matches!(phase, Phase::Advanced { .. } | Phase::Restarting);
+    let behind_last_statement = |phase| match phase {
+        Phase::Advanced { .. } | Phase::Restarting { .. } => true,
+        // Another start over waits for its rows.
+        Phase::Removing { seen } => seen.iter().any(|rows| *rows > 0),
+        _ => false,
+    };
     let mut processors = world.processors.iter();
     processors.any(|processor| behind_last_statement(processor.phase))
         || world.orphans.iter().any(|orphan| orphan.work != Work::Fill)
         || comes_to_loaded(protocol, world, FRESH, Help { reaper: false })
 }
 
-/// A processor whose lease stands needs nobody, whatever its connections did.
+/// A processor whose lease stands needs nobody, whatever its connections did; but its own
+/// reaper where an earlier one left a start over behind that holds the rows.
 pub(crate) fn an_owner_suffices(protocol: &Protocol, world: &World) -> bool {
     (0..protocol.setup.processors)
         .filter(|p| is_the_owner(world, *p))
-        .all(|p| comes_to_loaded(protocol, world, p, Help { reaper: false }))
+        .all(|p| {
+            let reaper = another_removes(world, p);
+            comes_to_loaded(protocol, world, p, Help { reaper })
+        })
+}
+
+fn another_removes(world: &World, p: usize) -> bool {
+    let mut others = world.processors.iter().enumerate();
+    let mut orphans = world.orphans.iter();
+    others.any(|(q, other)| q != p && matches!(other.phase, Phase::Removing { .. }))
+        || orphans.any(|orphan| matches!(orphan.work, Work::Removal { .. }))
 }
 
 fn comes_to_loaded(protocol: &Protocol, world: &World, p: usize, help: Help) -> bool {
@@ -99,7 +115,8 @@ fn next(protocol: &Protocol, world: &World, p: usize, help: Help) -> Action {
         }
         Phase::Idle => Action::Claim(p),
         Phase::Ordered => Action::StartOver(p),
-        Phase::Restarting => Action::CommitStartOver(p),
+        Phase::Removing { .. } => Action::Reset(p),
+        Phase::Restarting { .. } => Action::CommitStartOver(p),
         Phase::Loading { filled: 0 } => Action::Fill(p),
         Phase::Loading { .. } => Action::Advance(p),
         Phase::Advanced { .. } => Action::Commit(p),

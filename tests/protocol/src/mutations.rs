@@ -31,6 +31,8 @@ pub enum Mutation {
     ReadBackWithoutEnding,
     /// A replay from the start removes the rows itself, before it moves the fence.
     ReplayDeletesFirst,
+    /// A start over does not compare the lease when it has removed the rows.
+    StartOverUnfenced,
     /// Nobody ends the backends of leases that are over.
     NoReaper,
     /// A transaction without a lease's name may stay idle for ever.
@@ -39,7 +41,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// Every one of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::NoFence,
         Self::NoLeaseId,
         Self::NoFenceInTheLease,
@@ -53,6 +55,7 @@ impl Mutation {
         Self::ReadBackPlainly,
         Self::ReadBackWithoutEnding,
         Self::ReplayDeletesFirst,
+        Self::StartOverUnfenced,
         Self::NoReaper,
         Self::IdleForEver,
     ];

@@ -1,6 +1,6 @@
 //! What a processor knows, and how far it got with the arrival it claimed.
 
-use crate::database::{Arrival, State};
+use crate::database::{Arrival, MOST_RECORDS, State};
 
 /// The lease as its processor knows it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,9 +30,12 @@ pub enum Phase {
     Idle,
     /// It claimed an arrival that is ordered to start over.
     Ordered,
-    /// The transaction that starts over holds the arrival's row: fence raised,
-    /// checkpoint 0, rows removed. COMMIT is not answered yet.
-    Restarting,
+    /// The transaction that starts over removes the rows that it saw, and has not
+    /// touched the arrival's row.
+    Removing { seen: [u8; MOST_RECORDS] },
+    /// It holds the arrival's row: fence raised, checkpoint 0. COMMIT is not answered
+    /// yet.
+    Restarting { seen: [u8; MOST_RECORDS] },
     /// It reads, and holds so many filled chunks: transactions with their rows in
     /// the table, which nobody sees, and no lock that another waits for.
     Loading { filled: u8 },
@@ -72,7 +75,11 @@ impl Processor {
 
     /// Whether it has a transaction open that carries its lease's name.
     pub(crate) fn has_backend(&self) -> bool {
-        self.filled() > 0 || self.phase == Phase::Restarting
+        let starts_over = matches!(
+            self.phase,
+            Phase::Removing { .. } | Phase::Restarting { .. }
+        );
+        self.filled() > 0 || starts_over
     }
 }
 

@@ -1,7 +1,7 @@
 //! All there is at one moment: the database, the processors, and the
 //! transactions whose processors have left them.
 
-use crate::database::Database;
+use crate::database::{Database, MOST_RECORDS};
 use crate::processor::Processor;
 use crate::setup::Faults;
 
@@ -37,13 +37,16 @@ pub struct Orphan {
     pub work: Work,
 }
 
-/// What a backend is left in the middle of. All of these hold the arrival's row.
+/// What a backend is left in the middle of. All of these but the removal hold the
+/// arrival's row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Work {
     /// A chunk behind its advance: its COMMIT may be under way.
     Chunk { from: u8, to: u8, matched: bool },
-    /// A start over: its COMMIT may be under way.
-    Restart,
+    /// A start over behind its last statement: its COMMIT may be under way.
+    Restart { seen: [u8; MOST_RECORDS] },
+    /// A start over before that: it holds the rows that it removes, and never commits.
+    Removal { seen: [u8; MOST_RECORDS] },
     /// A chunk before its advance, under [`RowLockedFirst`] only: else it holds
     /// nothing, never commits, and needs no telling.
     ///

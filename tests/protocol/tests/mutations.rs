@@ -52,6 +52,7 @@ const CASES: &[Case] = &[
     case(&[AdvanceIgnoresCheckpoint], a_crash, COMPLETE),
     case(&[CheckpointApart], takeovers, AT_MOST_ONCE),
     case(&[ReplayDeletesFirst], a_replay, AT_MOST_ONCE),
+    case(&[StartOverUnfenced], a_replay, ONE_OWNER),
     // The lost answer.
     case(&[RetryBlindly], takeovers, NO_DOUBT),
     case(

@@ -33,6 +33,7 @@ async fn a_person_pauses_and_only_a_person_resumes(to: Destination) -> Result<()
     for command in [
         &["load", "in/a.csv"][..],
         &["process", "--until-empty"],
+        &["process", "--one", "--owner", "job"],
         &["check"],
     ] {
         let held = arrivage.run(command).await?.expect(2);
@@ -44,6 +45,10 @@ async fn a_person_pauses_and_only_a_person_resumes(to: Destination) -> Result<()
             .await?,
         "0|0"
     );
+    let arrivals = arrivage.run(&["arrivals"]).await?.expect(0);
+    arrivals.says("waiting").says("paused: moving house");
+    let shown = arrivage.run(&["show", "1"]).await?.expect(0);
+    shown.says("pipeline items is paused: moving house");
     // Said again, it keeps its reason.
     arrivage
         .run(&["pause", "items"])

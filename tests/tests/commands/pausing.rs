@@ -101,6 +101,13 @@ async fn a_service_goes_on_with_the_others_and_with_what_is_mended(to: Destinati
         200,
         "a held pipeline is no reason to be restarted"
     );
+    let (_, metrics) = running.get("/metrics").await?;
+    for line in [
+        "arrivage_pipeline_paused{pipeline=\"items\"} 1",
+        "arrivage_pipeline_paused{pipeline=\"others\"} 0",
+    ] {
+        assert!(metrics.contains(line), "{line}\n{metrics}");
+    }
 
     create_items(&to).await?;
     eventually(SOON, "the mended pipeline", async || {

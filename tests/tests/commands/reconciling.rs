@@ -7,6 +7,7 @@ use crate::items::{THREE, create_items, pipeline, rows};
 
 on_both!(
     a_folder_is_held_against_the_ledger,
+    a_pipeline_takes_a_folder_by_its_url,
     what_another_tool_loaded_is_adopted,
     an_unknown_place_is_said,
 );
@@ -32,7 +33,10 @@ async fn a_folder_is_held_against_the_ledger(to: Destination) -> Result<()> {
     dry.says("4 would be registered");
     assert_eq!(to.sql(STATES).await?, "");
 
-    // By its source's name, by a path, and as all that there is.
+    // By its source's name, by a path, and as all that there is; one file, too.
+    let one = ["reconcile", "--dry-run", "in/a.csv"];
+    let one = arrivage.run(&one).await?.expect(0);
+    one.says("1 would be registered");
     arrivage.run(&["reconcile", "in/d"]).await?.expect(0);
     assert_eq!(to.sql(STATES).await?, "d/a.csv|waiting");
     let all = arrivage.run(&["reconcile", "--json"]).await?.expect(0);
@@ -117,5 +121,23 @@ async fn an_unknown_place_is_said(to: Destination) -> Result<()> {
             .expect(2)
             .says(words);
     }
+    Ok(())
+}
+
+/// As `arrivals` shows it.
+async fn a_pipeline_takes_a_folder_by_its_url(to: Destination) -> Result<()> {
+    let arrivage = folder(&to)?;
+    create_items(&to).await?;
+    let configuration = fs::read_to_string(arrivage.path("arrivage.toml"))?;
+    let by_url = configuration.replace("\"in/**/*.csv\"", "\"folder://inbox/**/{word}.csv\"");
+    arrivage.file("arrivage.toml", by_url)?;
+    arrivage.file("in/d/a.csv", THREE)?;
+    arrivage.run(&["load", "in/d/a.csv"]).await?.expect(0);
+    assert_eq!(rows(&to).await?, "1|one\n2|two\n3|three");
+    arrivage
+        .run(&["arrivals"])
+        .await?
+        .expect(0)
+        .says("folder://inbox/d/a.csv");
     Ok(())
 }

@@ -8,13 +8,15 @@ on_both!(
     from_the_start_replaces_its_rows,
     rows_that_cannot_be_told_stay,
     filters_choose,
+    filters_leave_alone_what_a_person_put_to_rest,
 );
 
 async fn a_failed_one_goes_on_from_its_checkpoint(to: Destination) -> Result<()> {
     let arrivage = items(&to, "rejects.max_rows = 0")?;
     create_items(&to).await?;
     arrivage.file("in/a.csv", "id,name\n1,one\ntwo,2\n")?;
-    arrivage.run(&["load", "in/a.csv"]).await?.expect(3);
+    let failed = arrivage.run(&["load", "in/a.csv"]).await?.expect(3);
+    failed.says("see `arrivage rejects 1`");
     assert_eq!(arrivals(&to).await?, "failed|too_many_rejects|1|1|1");
     let dry = arrivage.run(&["replay", "--dry-run", "1"]).await?.expect(0);
     dry.says("1 would be queued");
@@ -147,4 +149,40 @@ async fn run(arrivage: &Arrivage, arguments: &[&str]) -> Result<arrivage_tests::
         .run(&[&replay, arguments].concat())
         .await?
         .expect(0))
+}
+
+async fn filters_leave_alone_what_a_person_put_to_rest(to: Destination) -> Result<()> {
+    let arrivage = items(&to, "rejects.max_rows = 0")?;
+    create_items_with_lineage(&to).await?;
+    for name in ["a", "b", "c"] {
+        arrivage.file(&format!("in/{name}.csv"), format!("id,name\nx,{name}\n"))?;
+    }
+    arrivage.run(&["load", "-r", "in"]).await?.expect(3);
+    arrivage.run(&["dismiss", "1", "1"]).await?.expect(0);
+    let unloaded = arrivage
+        .run(&["unload", "--json", "2", "2"])
+        .await?
+        .expect(0);
+    assert_eq!(unloaded.json().len(), 1, "{unloaded}");
+    let states = async || {
+        to.sql("SELECT state FROM arrivage.arrivals ORDER BY id")
+            .await
+    };
+    assert_eq!(states().await?, "dismissed\nunloaded\nfailed");
+
+    for dry in [&["--dry-run"][..], &[]] {
+        let all = [&["replay", "--pipeline", "items"][..], dry].concat();
+        let queued = arrivage.run(&all).await?.expect(0);
+        queued.says("2 dismissed or unloaded and skipped");
+    }
+    assert_eq!(states().await?, "dismissed\nunloaded\nwaiting");
+    let named = ["replay", "--state", "dismissed", "--pipeline", "items"];
+    arrivage.run(&named).await?.expect(0).says("1 queued");
+    arrivage
+        .run(&["replay", "2", "2"])
+        .await?
+        .expect(0)
+        .says("1 queued");
+    assert_eq!(states().await?, "waiting\nwaiting\nwaiting");
+    Ok(())
 }

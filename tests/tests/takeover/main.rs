@@ -10,4 +10,3 @@ mod kills;
 mod migrations;
 mod outages;
 mod poison;
-mod proxy;

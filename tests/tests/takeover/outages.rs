@@ -1,13 +1,13 @@
 //! The database goes away in the middle of a load.
 
 mod postgres {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
     use anyhow::Result;
-    use arrivage_testkit::{Postgres, eventually};
+    use arrivage_testkit::{Postgres, Proxy, Verdict, eventually};
     use arrivage_tests::{Delivery, Destination, Gate, Scene};
-
-    use crate::proxy::{Loses, Proxy};
 
     const KEY: &str = "orders.csv";
     const RECORDS: u64 = 40_000;
@@ -75,17 +75,32 @@ mod postgres {
     /// Fault 9: what was committed is not committed again, and what was not is.
     #[tokio::test]
     async fn a_commit_whose_answer_gets_lost_counts_once() -> Result<()> {
-        for loses in [Loses::AnswersToCommits, Loses::Commits] {
+        // All answers, and of every two commits the first one.
+        for (verdict, of_every) in [(Verdict::LoseAnswer, 1), (Verdict::Cut, 2)] {
             let scene = Scene::new(Destination::postgres().await?, "", NO_ATTEMPT_TO_LOSE).await?;
             let delivery = Delivery::new(8, 20_000);
             scene.put(KEY, delivery.csv());
             scene.register(1).await?;
-            let proxy = Proxy::start(&scene.destination.url(), loses).await?;
+            let commits = Arc::new(AtomicUsize::new(0));
+            let count = Arc::clone(&commits);
+            let proxy = Proxy::start(&scene.destination.url(), Duration::ZERO, move |question| {
+                let is_commit = question.in_chunk && question.is_commit();
+                if is_commit
+                    && count
+                        .fetch_add(1, Ordering::SeqCst)
+                        .is_multiple_of(of_every)
+                {
+                    verdict
+                } else {
+                    Verdict::Pass
+                }
+            })?;
             let process = scene.arrivage_with(proxy.url())?;
             let _process = process.start(&["process"])?;
             let loaded = scene.loaded(KEY, &delivery).await?;
-            assert_eq!(loaded.attempts, 1, "{loses:?}: {loaded:?}");
-            assert!(proxy.lost() > 5, "{loses:?}: {}", proxy.lost());
+            assert_eq!(loaded.attempts, 1, "{verdict:?}: {loaded:?}");
+            let lost = commits.load(Ordering::SeqCst) / of_every;
+            assert!(lost > 5, "{verdict:?}: {lost}");
         }
         Ok(())
     }

@@ -98,9 +98,13 @@ async fn database(wiring: &Wiring) -> Result<Vec<Finding>, Failure> {
 async fn table(wiring: &Wiring, pipeline: &Pipeline) -> Finding {
     let what = format!("table {} of pipeline {}", pipeline.table, pipeline.name);
     let problem = match wiring.ledger.table(&pipeline.table).await {
-        Ok(table) => Plan::new(pipeline, &table)
-            .err()
-            .map(|error| (exit::PERSON, error.to_string())),
+        Ok(table) => match Plan::new(pipeline, &table) {
+            Err(error) => Some((exit::PERSON, error.to_string())),
+            Ok(_) => {
+                let admitted = wiring.ledger.admits(pipeline, &table).await;
+                admitted.err().map(|error| ledger_problem(&error))
+            }
+        },
         Err(LedgerError::Target(arrivage_ledger::TargetRefusal::Missing(_)))
             if pipeline.create_table =>
         {

@@ -1,4 +1,6 @@
-use arrivage_ledger::Filter;
+use std::collections::BTreeSet;
+
+use arrivage_ledger::{Filter, Paused};
 use arrivage_model::Arrival;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -28,6 +30,7 @@ pub(super) async fn arrivals(wiring: &Wiring, options: &Arrivals) -> Result<u8, 
         output::json_lines(&arrivals);
         return Ok(exit::DONE);
     }
+    let pauses = pauses(wiring, &arrivals).await?;
     let header = [
         "ID",
         "STATE",
@@ -49,7 +52,7 @@ pub(super) async fn arrivals(wiring: &Wiring, options: &Arrivals) -> Result<u8, 
             arrival.records_rejected.to_string(),
             arrival.attempts.to_string(),
             moment(arrival.registered_at),
-            problem(arrival),
+            output::cell(&problem(arrival, pause(&pauses, arrival)), 60),
         ]
     };
     let rows: Vec<_> = arrivals.iter().map(row).collect();
@@ -64,13 +67,30 @@ fn moment(time: DateTime<Utc>) -> String {
     time.format("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
-fn problem(arrival: &Arrival) -> String {
-    let words = match (&arrival.error_code, &arrival.error) {
+/// The pauses of pipelines of which something waits here.
+async fn pauses(wiring: &Wiring, arrivals: &[Arrival]) -> Result<Vec<Paused>, Failure> {
+    let waiting = arrivals.iter().filter(|arrival| !arrival.rests());
+    let names: BTreeSet<&str> = waiting.map(|arrival| arrival.pipeline.as_str()).collect();
+    let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+    Ok(wiring.ledger.paused(&names).await?)
+}
+
+/// What an arrival waits for that a person has to end.
+fn pause<'a>(pauses: &'a [Paused], arrival: &Arrival) -> Option<&'a Paused> {
+    pauses
+        .iter()
+        .find(|paused| !arrival.rests() && paused.pipeline == arrival.pipeline)
+}
+
+fn problem(arrival: &Arrival, pause: Option<&Paused>) -> String {
+    if let Some(pause) = pause {
+        return format!("paused: {}", pause.reason);
+    }
+    match (&arrival.error_code, &arrival.error) {
         (Some(code), Some(error)) => format!("{code}: {error}"),
         (Some(code), None) => code.clone(),
         (None, error) => error.clone().unwrap_or_default(),
-    };
-    output::cell(&words, 60)
+    }
 }
 
 #[derive(Serialize)]
@@ -133,6 +153,10 @@ pub(super) async fn show(wiring: &Wiring, options: &Show) -> Result<u8, Failure>
             other => other.to_string(),
         };
         output::data(&format!("{name:<24} {}", output::cell(&text, 2000)));
+    }
+    let pauses = pauses(wiring, std::slice::from_ref(&arrival)).await?;
+    if let Some(paused) = pause(&pauses, &arrival) {
+        output::say(&paused.to_string());
     }
     if arrival.records_rejected > 0 {
         output::say(&format!(

@@ -119,7 +119,8 @@ async fn this_one(
         id,
         taking_over: false,
     };
-    if let Some(ended) = processor.claim_and_load(&scope, owner, signals).await? {
+    let turn = processor.claim_and_load(&scope, owner, signals).await?;
+    if let Some(ended) = turn.ended {
         return Ok(code(&Summary::of(ended), signals));
     }
     let Some(arrival) = wiring.ledger.arrival(id).await? else {
@@ -144,7 +145,8 @@ async fn one_for(
             id: last.id,
             taking_over: true,
         };
-        if let Some(ended) = processor.claim_and_load(&scope, owner, signals).await? {
+        let turn = processor.claim_and_load(&scope, owner, signals).await?;
+        if let Some(ended) = turn.ended {
             return Ok(code(&Summary::of(ended), signals));
         }
         // The claim itself may have ended it, its attempts being used up.
@@ -162,15 +164,22 @@ async fn one_for(
             }
         });
     }
-    match processor
+    // What it found used up besides was another's, and is in the log.
+    let turn = processor
         .claim_and_load(&Scope::Owner, owner, signals)
-        .await?
-    {
+        .await?;
+    match turn.ended {
         Some(ended) => Ok(code(&Summary::of(ended), signals)),
-        None => {
-            output::say("nothing is waiting");
-            Ok(exit::DONE)
-        }
+        None => match processor.held().await? {
+            Some(paused) => {
+                output::say(&format!("error: {paused}"));
+                Ok(exit::PERSON)
+            }
+            None => {
+                output::say("nothing is waiting");
+                Ok(exit::DONE)
+            }
+        },
     }
 }
 

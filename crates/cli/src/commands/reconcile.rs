@@ -249,12 +249,13 @@ fn locate(wiring: &Wiring, text: &str) -> Result<Location, Failure> {
     let Ok(path) = Path::new(text).canonicalize() else {
         return Err(unknown(text, folders.keys().map(String::as_str)));
     };
+    let end = if path.is_dir() { "/" } else { "" };
     let path = path
         .to_str()
         .ok_or_else(|| Failure::usage(format!("the path of {text} is not UTF-8")))?;
     Ok(wiring
         .router
-        .locate(&format!("{}/", path.trim_end_matches('/'))))
+        .locate(&format!("{}{end}", path.trim_end_matches('/'))))
 }
 
 fn unknown<'a>(typed: &str, folders: impl Iterator<Item = &'a str>) -> Failure {

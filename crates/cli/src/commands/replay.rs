@@ -2,7 +2,7 @@ use arrivage_ledger::{Filter, Replay as How, Replayed};
 use arrivage_model::{Arrival, ArrivalId, ErrorCode, Mode, State};
 use serde::Serialize;
 
-use crate::arguments::Replay;
+use crate::arguments::{Replay, once};
 use crate::exit::{self, Failure};
 use crate::names::nearest;
 use crate::output;
@@ -21,7 +21,7 @@ struct Row {
 
 /// `replay`: queues arrivals again.
 pub(super) async fn replay(wiring: &Wiring, options: &Replay) -> Result<u8, Failure> {
-    let arrivals = select(wiring, options).await?;
+    let (arrivals, at_rest) = select(wiring, options).await?;
     if options.from_start {
         refuse_untold(wiring, &arrivals).await?;
     }
@@ -60,6 +60,11 @@ pub(super) async fn replay(wiring: &Wiring, options: &Replay) -> Result<u8, Fail
         output::table(["ID", "WAS", "URL", "RESULT"], &rows);
     }
     summarize(&results, options);
+    if at_rest > 0 {
+        output::say(&format!(
+            "{at_rest} dismissed or unloaded and skipped; --state or their ids queue them"
+        ));
+    }
     let refused = results
         .iter()
         .any(|r| matches!(r, Replayed::Loading | Replayed::Unknown));
@@ -115,8 +120,9 @@ fn summarize(results: &[Replayed], options: &Replay) {
     }
 }
 
-/// The arrivals that the options name, oldest first.
-async fn select(wiring: &Wiring, options: &Replay) -> Result<Vec<Arrival>, Failure> {
+/// The arrivals that the options name, oldest first; and how many a person has put
+/// to rest, who are meant only where their ids or their state are named.
+async fn select(wiring: &Wiring, options: &Replay) -> Result<(Vec<Arrival>, usize), Failure> {
     let Replay {
         ids,
         pipeline,
@@ -137,8 +143,8 @@ async fn select(wiring: &Wiring, options: &Replay) -> Result<Vec<Arrival>, Failu
         ));
     }
     let mut arrivals = Vec::new();
-    for id in ids {
-        let arrival = wiring.ledger.arrival(*id).await?;
+    for id in once(ids) {
+        let arrival = wiring.ledger.arrival(id).await?;
         arrivals.push(arrival.ok_or_else(|| {
             Failure::usage(format!("there is no arrival {id}; see `arrivage arrivals`"))
         })?);
@@ -166,7 +172,12 @@ async fn select(wiring: &Wiring, options: &Replay) -> Result<Vec<Arrival>, Failu
     if let (Some(name), true) = (&options.pipeline, arrivals.is_empty()) {
         known(wiring, name)?;
     }
-    Ok(arrivals)
+    let found = arrivals.len();
+    if filtered && state.is_none() {
+        arrivals.retain(|arrival| !matches!(arrival.state, State::Dismissed | State::Unloaded));
+    }
+    let at_rest = found - arrivals.len();
+    Ok((arrivals, at_rest))
 }
 
 /// A name that nobody knows finds nothing, and is a mistake.

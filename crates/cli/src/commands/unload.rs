@@ -4,7 +4,7 @@ use arrivage_ledger::{Dismissed, Unloaded};
 use arrivage_model::{Arrival, ArrivalId, State};
 use serde::Serialize;
 
-use crate::arguments::Orders;
+use crate::arguments::{Orders, once};
 use crate::exit::{self, Failure};
 use crate::output;
 use crate::wiring::Wiring;
@@ -37,7 +37,7 @@ impl Row {
 
 /// `unload ID…`: takes rows and rejects out again, an arrival at a time.
 pub(super) async fn unload(wiring: &Wiring, options: &Orders) -> Result<u8, Failure> {
-    let arrivals = arrivals(wiring, &options.ids).await?;
+    let arrivals = arrivals(wiring, &once(&options.ids)).await?;
     let mut rows = Vec::new();
     let mut code = exit::DONE;
     for arrival in &arrivals {
@@ -112,8 +112,9 @@ fn why_not_unloaded(arrival: &Arrival, unloaded: Unloaded, table: &str) -> Optio
 
 /// `dismiss ID…`: takes failed arrivals out of the alerts.
 pub(super) async fn dismiss(wiring: &Wiring, options: &Orders) -> Result<u8, Failure> {
-    let arrivals = arrivals(wiring, &options.ids).await?;
-    let answers = wiring.ledger.dismiss(&options.ids).await?;
+    let ids = once(&options.ids);
+    let arrivals = arrivals(wiring, &ids).await?;
+    let answers = wiring.ledger.dismiss(&ids).await?;
     let mut code = exit::DONE;
     let mut rows = Vec::new();
     for (arrival, answer) in arrivals.iter().zip(answers) {

@@ -25,10 +25,10 @@ pub(super) fn absolute(folder: &str, path: &str) -> String {
 /// matched whole.
 pub(super) fn pattern(folder: &str, glob: &str) -> Result<Pattern, String> {
     let whole = match glob.split_once("://") {
-        Some(("s3", _)) => glob.to_owned(),
+        Some(("s3" | "folder", _)) => glob.to_owned(),
         Some((scheme, _)) => {
             return Err(format!(
-                "no store has the scheme {scheme:?}; write s3://bucket/glob, or a path"
+                "no store has the scheme {scheme:?}; write s3://bucket/glob, folder://source/glob, or a path"
             ));
         }
         None if glob.is_empty() => return Err(problem(PatternError::Empty)),

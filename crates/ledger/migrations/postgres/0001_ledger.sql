@@ -160,11 +160,13 @@ BEGIN
 END
 $$;
 
+-- What an atomic load has gathered is not loaded yet.
 CREATE VIEW arrivage.arrivals AS
 SELECT id, pipeline, arrivage.url(store, bucket, key) AS url, store, bucket, key, etag, version_id,
   size, last_modified, sequencer, state, attempts, fence, owner, lease_until, due_at, bytes_read,
-  records_loaded, records_rejected, checkpoint_records, checkpoint_offset,
-  duplicate_notifications, error_code, error, registered_at, started_at, finished_at
+  CASE WHEN records_loaded > 0 AND state <> 'loaded'
+    AND to_regclass('arrivage.staging_' || id) IS NOT NULL THEN 0 ELSE records_loaded END AS records_loaded,
+  records_rejected, checkpoint_records, checkpoint_offset, duplicate_notifications, error_code, error, registered_at, started_at, finished_at
 FROM arrivage.arrival;
 
 CREATE VIEW arrivage.rejects AS

@@ -94,6 +94,7 @@ CREATE TABLE arrivage_ignored_object (
   seen_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 );
 
+-- What an atomic load has gathered is not loaded yet.
 CREATE VIEW arrivage_arrivals AS
 SELECT id, pipeline,
   CASE
@@ -102,8 +103,11 @@ SELECT id, pipeline,
     ELSE 'folder://' || bucket || '/' || key
   END AS url,
   store, bucket, key, etag, version_id, size, last_modified, sequencer, state, attempts, fence,
-  owner, lease_until, due_at, bytes_read, records_loaded, records_rejected, checkpoint_records,
-  checkpoint_offset, duplicate_notifications, error_code, error, registered_at, started_at,
+  owner, lease_until, due_at, bytes_read,
+  CASE WHEN records_loaded > 0 AND state <> 'loaded'
+    AND EXISTS (SELECT 1 FROM sqlite_schema s WHERE s.name = 'arrivage_staging_' || arrivage_arrival.id)
+    THEN 0 ELSE records_loaded END AS records_loaded,
+  records_rejected, checkpoint_records, checkpoint_offset, duplicate_notifications, error_code, error, registered_at, started_at,
   finished_at
 FROM arrivage_arrival;
 

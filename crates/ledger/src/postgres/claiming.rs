@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 use arrivage_fault::{Point, reach};
 use arrivage_model::{Arrival, ArrivalId, Checkpoint, Fence, Lease, LeaseId};
 use chrono::{DateTime, Utc};
+use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row};
 
 use super::{begin, classify, commit, history, microseconds, query};
-use crate::{Claim, Result, Scope};
+use crate::{Claim, Claimed, Result, Scope};
 
 /// How long the last claim of a named owner is remembered.
 const OWNERS_KEPT: &str = "30 days";
@@ -56,14 +57,18 @@ pub(super) async fn claim(
     scope: &Scope,
     owner: &str,
     length: Duration,
-) -> Result<Option<Claim>> {
+) -> Result<Claimed> {
+    let mut used_up = Vec::new();
     if let Some(from) = walk.begin().filter(|_| *scope == Scope::Any) {
         let claimed = claim_from(pool, walk, Some(from), pipelines, scope, owner, length).await?;
-        if claimed.is_some() {
+        if claimed.claim.is_some() {
             return Ok(claimed);
         }
+        used_up = claimed.used_up;
     }
-    claim_from(pool, walk, None, pipelines, scope, owner, length).await
+    let mut claimed = claim_from(pool, walk, None, pipelines, scope, owner, length).await?;
+    claimed.used_up.splice(0..0, used_up);
+    Ok(claimed)
 }
 
 async fn claim_from(
@@ -74,7 +79,7 @@ async fn claim_from(
     scope: &Scope,
     owner: &str,
     length: Duration,
-) -> Result<Option<Claim>> {
+) -> Result<Claimed> {
     let (only, before_due, taking_over) = match scope {
         Scope::Any | Scope::Owner => (None, false, false),
         Scope::Among(ids) => (
@@ -93,11 +98,11 @@ async fn claim_from(
     // UPDATE, because a plain FOR UPDATE skips rows that a foreign key's lock holds.
     // $4: only these; $5: also before they are due; $6: also under the owner's own
     // lease; $8, $9: those before were walked already.
-    let row = query(
+    let rows = query(
         "-- ledger::claim
         WITH exhausted AS MATERIALIZED (
           SELECT a.id FROM arrivage.arrival a JOIN arrivage.pipeline p ON p.name = a.pipeline
-          WHERE a.state = 'loading' AND a.barren >= p.max_attempts
+          WHERE a.state = 'loading' AND a.barren >= p.max_attempts AND p.paused_reason IS NULL
             AND (a.lease_until <= statement_timestamp() OR ($6 AND a.owner = $2))
             AND a.pipeline = ANY ($1) AND ($4::bigint[] IS NULL OR a.id = ANY ($4))
           ORDER BY a.id LIMIT 100 FOR NO KEY UPDATE OF a SKIP LOCKED
@@ -105,9 +110,12 @@ async fn claim_from(
           UPDATE arrivage.arrival a SET
             state = 'failed', error_code = 'attempts_used_up', lease_until = NULL,
             finished_at = clock_timestamp(),
-            error = 'its last ' || a.barren || ' attempts ended without progress, the last one without a word'
-              || coalesce('; the one before: ' || a.error, '')
+            error = CASE WHEN a.barren = 1 THEN 'its last attempt ended without a word'
+                ELSE 'its last ' || a.barren || ' attempts ended without progress, the last one without a word'
+              END || ': the lease of ' || a.owner || ' ran out'
+              || coalesce('; before that: ' || a.error, '')
           FROM exhausted WHERE a.id = exhausted.id
+          RETURNING a.*, false AS due
         ), expired AS MATERIALIZED (
           SELECT a.id FROM arrivage.arrival a JOIN arrivage.pipeline p ON p.name = a.pipeline
           WHERE a.state = 'loading' AND a.barren < p.max_attempts AND p.paused_reason IS NULL
@@ -122,15 +130,18 @@ async fn claim_from(
             AND a.pipeline = ANY ($1) AND ($4::bigint[] IS NULL OR a.id = ANY ($4))
             AND NOT EXISTS (SELECT FROM expired)
           ORDER BY a.due_at, a.id LIMIT 1 FOR NO KEY UPDATE OF a SKIP LOCKED
+        ), taken AS (
+          UPDATE arrivage.arrival a SET
+            state = 'loading', attempts = attempts + 1, barren = barren + 1, fence = fence + 1,
+            lease_id = $3, owner = $2, started_at = clock_timestamp(), finished_at = NULL,
+            lease_until = clock_timestamp() + $7 * interval '1 microsecond'
+          FROM (SELECT id, false AS due FROM expired UNION ALL SELECT id, true FROM due) AS chosen
+          WHERE a.id = chosen.id
+          RETURNING a.*, chosen.due
         )
-        UPDATE arrivage.arrival a SET
-          state = 'loading', attempts = attempts + 1, barren = barren + 1, fence = fence + 1,
-          lease_id = $3, owner = $2, started_at = clock_timestamp(), finished_at = NULL,
-          lease_until = clock_timestamp() + $7 * interval '1 microsecond'
-        FROM (SELECT id, false AS due FROM expired UNION ALL SELECT id, true FROM due) AS chosen
-        WHERE a.id = chosen.id
-        RETURNING a.*, chosen.due, arrivage.url(a.store, a.bucket, a.key) AS url,
-          arrivage.is_overtaken(a.id) AS overtaken",
+        SELECT a.*, arrivage.url(a.store, a.bucket, a.key) AS url,
+          a.taken AND arrivage.is_overtaken(a.id) AS overtaken
+        FROM (SELECT true AS taken, taken.* FROM taken UNION ALL SELECT false, failed.* FROM failed) AS a",
     )
     .bind(pipelines)
     .bind(owner)
@@ -141,14 +152,20 @@ async fn claim_from(
     .bind(microseconds(length))
     .bind(from.map(|(due_at, _)| due_at))
     .bind(from.map(|(_, id)| id.0))
-    .fetch_optional(&mut *tx)
+    .fetch_all(&mut *tx)
     .await
     .map_err(classify::statement)?;
-    let Some(row) = row else {
+    let (taken, failed): (Vec<PgRow>, Vec<PgRow>) =
+        rows.into_iter().partition(|row| row.get("taken"));
+    let used_up = failed.iter().map(history::read).collect::<Result<_>>()?;
+    let Some(row) = taken.first() else {
         commit(tx).await?;
-        return Ok(None);
+        return Ok(Claimed {
+            claim: None,
+            used_up,
+        });
     };
-    let arrival = history::read(&row)?;
+    let arrival = history::read(row)?;
     if *scope == Scope::Owner || taking_over {
         remember(&mut tx, owner, arrival.id).await?;
     }
@@ -159,7 +176,7 @@ async fn claim_from(
         walk.came_to(mark, from.is_none().then_some(began));
     }
     let unsigned = |column: &str| u64::try_from(row.get::<i64, _>(column)).unwrap_or_default();
-    Ok(Some(Claim {
+    let claim = Claim {
         lease: Lease {
             arrival: arrival.id,
             fence: Fence(arrival.fence),
@@ -176,7 +193,11 @@ async fn claim_from(
         overtaken: row.get("overtaken"),
         barren: u32::try_from(row.get::<i32, _>("barren")).unwrap_or_default(),
         arrival,
-    }))
+    };
+    Ok(Claimed {
+        claim: Some(claim),
+        used_up,
+    })
 }
 
 async fn remember(tx: &mut super::PgTransaction, owner: &str, id: ArrivalId) -> Result<()> {

@@ -42,15 +42,26 @@ pub(super) async fn renew(keeper: &PgPool, lease: &Lease, length: Duration) -> R
     held(&result)
 }
 
-pub(super) async fn restart(pool: &PgPool, lease: &Lease, table: &Table) -> Result<Lease> {
-    let mut tx = begin_for(pool, lease.id).await?;
-    // The arrival first: whoever deletes first may leave rows that double.
+/// The rows first, so that the arrival's row is free for renewals meanwhile: since its
+/// claim no other chunk of it can commit, so what is seen here is all there is.
+pub(super) async fn restart(
+    pool: &PgPool,
+    lease: &Lease,
+    table: &Table,
+    length: Duration,
+) -> Result<Lease> {
+    // An earlier try, whose answer got lost, may hold the rows.
+    let mut tx = begin_last(pool, lease).await?;
+    staging::discard(&mut tx, lease.arrival).await?;
+    unloading::remove(&mut tx, lease.arrival, Some(table)).await?;
+    reach(Point::RestartRemoved).map_err(classify::statement)?;
     let fence: Option<i64> = query_scalar(
         "-- ledger::restart
         UPDATE arrivage.arrival SET
           fence = $2 + 1, restart = false, reading = NULL, checkpoint_records = 0,
           checkpoint_offset = 0, checkpoint_state = NULL, bytes_read = 0,
-          records_loaded = 0, records_rejected = 0
+          records_loaded = 0, records_rejected = 0,
+          lease_until = clock_timestamp() + $4 * interval '1 microsecond'
         WHERE id = $1 AND lease_id = $3 AND state = 'loading'
           AND (fence = $2 OR fence = $2 + 1 AND checkpoint_records = 0 AND checkpoint_offset = 0)
         RETURNING fence",
@@ -58,13 +69,11 @@ pub(super) async fn restart(pool: &PgPool, lease: &Lease, table: &Table) -> Resu
     .bind(lease.arrival.0)
     .bind(lease.fence.0)
     .bind(lease.id.0)
+    .bind(microseconds(length))
     .fetch_optional(&mut *tx)
     .await
     .map_err(classify::statement)?;
     let fence = fence.ok_or(LedgerError::Fenced)?;
-    reach(Point::RestartFenceMoved).map_err(classify::statement)?;
-    staging::discard(&mut tx, lease.arrival).await?;
-    unloading::remove(&mut tx, lease.arrival, table).await?;
     reach(Point::RestartBeforeCommit).map_err(classify::statement)?;
     commit(tx).await?;
     reach(Point::RestartCommitted).map_err(classify::statement)?;
@@ -219,6 +228,8 @@ pub(super) async fn fail(pool: &PgPool, lease: &Lease, why: &Failure) -> Result<
     reach(Point::FailCommitted).map_err(classify::statement)
 }
 
+/// The arrival first, unlike in a restart: a chunk of this very lease may be on its way to
+/// COMMIT, and what it brings has to go too.
 pub(super) async fn supersede(
     pool: &PgPool,
     lease: &Lease,
@@ -227,8 +238,9 @@ pub(super) async fn supersede(
 ) -> Result<()> {
     let mut tx = begin_last(pool, lease).await?;
     rest(&mut tx, lease, State::Superseded, why).await?;
-    staging::discard(&mut tx, lease.arrival).await?;
-    if let Some(table) = table.filter(|table| table.has_arrival_id) {
+    let gathered = staging::discard(&mut tx, lease.arrival).await?;
+    // Gathered rows are nowhere now, whatever the table can tell.
+    if gathered || table.is_some_and(|table| table.has_arrival_id) {
         query(
             "-- ledger::forget_progress
             UPDATE arrivage.arrival SET

@@ -3,6 +3,7 @@
 //! Every statement stands inside an explicit transaction and nothing leans on
 //! session state, so that a pooler in transaction mode may stand between.
 
+mod admitting;
 mod chunk;
 mod claiming;
 mod classify;
@@ -32,7 +33,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 
 use self::statements::{query, query_scalar};
 use crate::{
-    Backlog, ChunkTransaction, Claim, ConnectOptions, Content, Declared, Destination, Dismissed,
+    Backlog, ChunkTransaction, Claimed, ConnectOptions, Content, Declared, Destination, Dismissed,
     Filter, Ignored, Ledger, LedgerError, Paused, Pooler, Registered, Registration, RejectedRecord,
     Replay, Replayed, Result, Scope, Standing, Unloaded, Unreadable,
 };
@@ -182,7 +183,7 @@ impl Ledger for PostgresLedger {
         scope: &Scope,
         owner: &str,
         lease: Duration,
-    ) -> Result<Option<Claim>> {
+    ) -> Result<Claimed> {
         claiming::claim(&self.pool, &self.walk, pipelines, scope, owner, lease).await
     }
 
@@ -194,8 +195,8 @@ impl Ledger for PostgresLedger {
         leasing::renew(&self.keeper, lease, length).await
     }
 
-    async fn restart(&self, lease: &Lease, table: &Table) -> Result<Lease> {
-        leasing::restart(&self.pool, lease, table).await
+    async fn restart(&self, lease: &Lease, table: &Table, length: Duration) -> Result<Lease> {
+        leasing::restart(&self.pool, lease, table, length).await
     }
 
     async fn begin(
@@ -245,6 +246,10 @@ impl Ledger for PostgresLedger {
 
     async fn table(&self, name: &TableName) -> Result<Table> {
         target::table(&self.pool, name).await
+    }
+
+    async fn admits(&self, pipeline: &Pipeline, table: &Table) -> Result<()> {
+        admitting::admits(&self.pool, pipeline, table).await
     }
 
     async fn create_table(&self, pipeline: &Pipeline) -> Result<()> {

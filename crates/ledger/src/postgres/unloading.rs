@@ -44,7 +44,7 @@ pub(super) async fn unload(pool: &PgPool, id: ArrivalId, table: &Table) -> Resul
     .await
     .map_err(classify::statement)?;
     staging::discard(&mut tx, id).await?;
-    let Removed { rows, rejects } = remove(&mut tx, id, table).await?;
+    let Removed { rows, rejects } = remove(&mut tx, id, Some(table)).await?;
     commit(tx).await?;
     Ok(Unloaded::Done { rows, of, rejects })
 }
@@ -60,14 +60,14 @@ pub(super) struct Removed {
 pub(super) async fn remove(
     tx: &mut PgTransaction,
     id: ArrivalId,
-    table: &Table,
+    table: Option<&Table>,
 ) -> Result<Removed> {
     let sql = "-- ledger::remove_rejects\nDELETE FROM arrivage.reject WHERE arrival_id = $1";
     let removed = query(sql).bind(id.0).execute(&mut **tx).await;
     let rejects = removed.map_err(classify::statement)?.rows_affected();
-    if !table.has_arrival_id {
+    let Some(table) = table.filter(|table| table.has_arrival_id) else {
         return Ok(Removed { rows: 0, rejects });
-    }
+    };
     let name = target::quoted(&table.name);
     let sql = format!("-- ledger::remove_rows\nDELETE FROM {name} WHERE _arrival_id = $1");
     let removed = query(&sql).bind(id.0).execute(&mut **tx).await;

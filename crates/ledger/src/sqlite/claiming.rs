@@ -7,7 +7,7 @@ use sqlx::{Row, SqliteConnection};
 use super::candidates::candidate;
 use super::database::Database;
 use super::{classify, from_now, history, order};
-use crate::{Claim, LedgerError, Result, Scope};
+use crate::{Claim, Claimed, LedgerError, Result, Scope};
 
 pub(super) async fn claim(
     database: &Database,
@@ -15,7 +15,7 @@ pub(super) async fn claim(
     scope: &Scope,
     owner: &str,
     length: Duration,
-) -> Result<Option<Claim>> {
+) -> Result<Claimed> {
     // An idle poll only reads: it neither waits for a writer nor holds one up.
     let mut looking = database
         .reading()
@@ -27,15 +27,17 @@ pub(super) async fn claim(
         .is_none();
     drop(looking);
     if idle {
-        return Ok(None);
+        return Ok(Claimed::default());
     }
     let mut writing = database.write().await?;
     reach(Point::ClaimBegun).map_err(classify::statement)?;
     let connection = writing.connection();
-    let mut claimed = None;
+    let mut claimed = Claimed::default();
     while let Some(candidate) = candidate(connection, pipelines, scope, owner).await? {
         if candidate.used_up {
             give_up(connection, candidate.id).await?;
+            let failed = history::find(connection, candidate.id).await?;
+            claimed.used_up.extend(failed);
             continue;
         }
         let claim = take(connection, candidate.id, owner, length).await?;
@@ -49,7 +51,7 @@ pub(super) async fn claim(
         ) {
             remember(connection, owner, candidate.id).await?;
         }
-        claimed = Some(claim);
+        claimed.claim = Some(claim);
         break;
     }
     writing.commit().await?;
@@ -64,8 +66,9 @@ async fn give_up(connection: &mut SqliteConnection, id: ArrivalId) -> Result<()>
         UPDATE arrivage_arrival SET
           state = 'failed', error_code = 'attempts_used_up', lease_id = NULL, lease_until = NULL,
           finished_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'),
-          error = 'its last ' || barren || ' attempts ended without progress; the last one, by '
-            || owner || ', without a word: its lease ran out'
+          error = CASE WHEN barren = 1 THEN 'its last attempt ended without a word'
+              ELSE 'its last ' || barren || ' attempts ended without progress, the last one without a word'
+            END || ': the lease of ' || owner || ' ran out'
             || coalesce('; before that: ' || error, '')
         WHERE id = ?1",
     )

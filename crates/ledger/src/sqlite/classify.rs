@@ -77,19 +77,24 @@ pub(super) fn committing(error: Error) -> LedgerError {
 /// An error of a statement on the target: the table may have changed since it was
 /// looked at.
 pub(super) fn loading(error: Error, destination: &Destination) -> LedgerError {
-    if let (Mode::Upsert { key }, Some(answer)) = (&destination.mode, error.as_database_error())
-        && answer
-            .message()
-            .starts_with("ON CONFLICT clause does not match")
-    {
-        let table = destination.table.name.clone();
-        return TargetRefusal::NoUniqueKey {
-            table,
-            key: key.join(", "),
-        }
-        .into();
+    let table = &destination.table.name;
+    match &destination.mode {
+        Mode::Upsert { key } => upserting(error, table, key),
+        Mode::Append | Mode::Replace => drifted(error, table),
     }
-    drifted(error, &destination.table.name)
+}
+
+/// The same, of a statement that names this key.
+pub(super) fn upserting(error: Error, table: &TableName, key: &[String]) -> LedgerError {
+    let unmatched = error.as_database_error().is_some_and(|answer| {
+        let words = answer.message();
+        words.starts_with("ON CONFLICT clause does not match")
+    });
+    if !unmatched {
+        return drifted(error, table);
+    }
+    let (table, key) = (table.clone(), key.join(", "));
+    TargetRefusal::NoUniqueKey { table, key }.into()
 }
 
 /// The same, where no row is added.

@@ -56,11 +56,21 @@ pub(super) async fn newest(database: &Database, lease: &Lease) -> Result<()> {
     writing.commit().await
 }
 
-pub(super) async fn restart(database: &Database, lease: &Lease, table: &Table) -> Result<Lease> {
+/// Nobody renews meanwhile, as SQLite has one writer; nor does anybody claim.
+pub(super) async fn restart(
+    database: &Database,
+    lease: &Lease,
+    table: &Table,
+    length: Duration,
+) -> Result<Lease> {
     let mut writing = database.write().await?;
+    staging::discard(writing.connection(), lease.arrival).await?;
+    unloading::remove(writing.connection(), lease.arrival, Some(table)).await?;
+    reach(Point::RestartRemoved).map_err(classify::statement)?;
     let fence: Option<i64> = sqlx::query_scalar(
         "-- ledger::restart
-        UPDATE arrivage_arrival SET fence = ?2 + 1, restart = 0
+        UPDATE arrivage_arrival SET
+          fence = ?2 + 1, restart = 0, lease_until = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?4)
         WHERE id = ?1 AND lease_id = ?3 AND state = 'loading'
           AND (fence = ?2 OR fence = ?2 + 1 AND checkpoint_records = 0 AND checkpoint_offset = 0)
         RETURNING fence",
@@ -68,14 +78,12 @@ pub(super) async fn restart(database: &Database, lease: &Lease, table: &Table) -
     .bind(lease.arrival.0)
     .bind(lease.fence.0)
     .bind(lease.id.to_string())
+    .bind(from_now(length))
     .fetch_optional(writing.connection())
     .await
     .map_err(classify::statement)?;
     let fence = fence.ok_or(LedgerError::Fenced)?;
-    reach(Point::RestartFenceMoved).map_err(classify::statement)?;
-    staging::discard(writing.connection(), lease.arrival).await?;
     forget_progress(writing.connection(), lease).await?;
-    unloading::remove(writing.connection(), lease.arrival, table).await?;
     reach(Point::RestartBeforeCommit).map_err(classify::statement)?;
     writing.commit().await?;
     reach(Point::RestartCommitted).map_err(classify::statement)?;
@@ -223,8 +231,9 @@ pub(super) async fn supersede(
 ) -> Result<()> {
     let mut writing = database.write().await?;
     rest(writing.connection(), lease, State::Superseded, why).await?;
-    staging::discard(writing.connection(), lease.arrival).await?;
-    if let Some(table) = table.filter(|table| table.has_arrival_id) {
+    let gathered = staging::discard(writing.connection(), lease.arrival).await?;
+    // Gathered rows are nowhere now, whatever the table can tell.
+    if gathered || table.is_some_and(|table| table.has_arrival_id) {
         forget_progress(writing.connection(), lease).await?;
         unloading::remove(writing.connection(), lease.arrival, table).await?;
     }

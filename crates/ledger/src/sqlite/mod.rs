@@ -32,7 +32,7 @@ use arrivage_model::{
 use async_trait::async_trait;
 
 use crate::{
-    Backlog, ChunkTransaction, Claim, Content, Declared, Destination, Dismissed, Filter, Ignored,
+    Backlog, ChunkTransaction, Claimed, Content, Declared, Destination, Dismissed, Filter, Ignored,
     Ledger, Paused, Registered, Registration, RejectedRecord, Replay, Replayed, Result, Scope,
     Standing, Unloaded, Unreadable,
 };
@@ -122,7 +122,7 @@ impl Ledger for SqliteLedger {
         scope: &Scope,
         owner: &str,
         lease: Duration,
-    ) -> Result<Option<Claim>> {
+    ) -> Result<Claimed> {
         claiming::claim(&self.database, pipelines, scope, owner, lease).await
     }
 
@@ -134,8 +134,8 @@ impl Ledger for SqliteLedger {
         leasing::renew(&self.database, lease, length).await
     }
 
-    async fn restart(&self, lease: &Lease, table: &Table) -> Result<Lease> {
-        leasing::restart(&self.database, lease, table).await
+    async fn restart(&self, lease: &Lease, table: &Table, length: Duration) -> Result<Lease> {
+        leasing::restart(&self.database, lease, table, length).await
     }
 
     async fn begin(
@@ -190,6 +190,10 @@ impl Ledger for SqliteLedger {
 
     async fn table(&self, name: &TableName) -> Result<Table> {
         target::table(&self.database, name).await
+    }
+
+    async fn admits(&self, pipeline: &Pipeline, table: &Table) -> Result<()> {
+        target::admits(&self.database, pipeline, table).await
     }
 
     async fn create_table(&self, pipeline: &Pipeline) -> Result<()> {

@@ -52,6 +52,38 @@ pub(super) async fn table(database: &Database, name: &TableName) -> Result<Table
     })
 }
 
+/// Asks SQLite itself whether an index serves an upsert's key; nothing is inserted.
+pub(super) async fn admits(database: &Database, pipeline: &Pipeline, table: &Table) -> Result<()> {
+    let Mode::Upsert { key } = &pipeline.mode else {
+        return Ok(());
+    };
+    let mut connection = database
+        .reading()
+        .acquire()
+        .await
+        .map_err(classify::statement)?;
+    // A statement that runs finds out that the schema has changed; one that is only
+    // prepared, and refused, does not.
+    sqlx::query("-- ledger::schema\nSELECT count(*) FROM sqlite_schema")
+        .execute(&mut *connection)
+        .await
+        .map_err(classify::statement)?;
+    let name = quote(&table.name.name);
+    let columns: Vec<String> = key.iter().map(|column| quote(column)).collect();
+    let columns = columns.join(", ");
+    let sql = format!(
+        "-- ledger::unique_key
+        EXPLAIN INSERT INTO {name} ({columns}) SELECT {columns} FROM {name} WHERE true
+        ON CONFLICT ({columns}) DO NOTHING"
+    );
+    sqlx::query(&sql)
+        .persistent(false)
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(|error| classify::upserting(error, &table.name, key))?;
+    Ok(())
+}
+
 /// The table by its exact name; nothing where there is none.
 async fn find(connection: &mut SqliteConnection, name: &TableName) -> Result<Option<TableName>> {
     if name.schema.is_some() {

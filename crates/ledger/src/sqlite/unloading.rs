@@ -34,7 +34,7 @@ pub(super) async fn unload(database: &Database, id: ArrivalId, table: &Table) ->
     .await
     .map_err(classify::statement)?;
     staging::discard(writing.connection(), id).await?;
-    let Removed { rows, rejects } = remove(writing.connection(), id, table).await?;
+    let Removed { rows, rejects } = remove(writing.connection(), id, Some(table)).await?;
     writing.commit().await?;
     Ok(Unloaded::Done { rows, of, rejects })
 }
@@ -49,14 +49,14 @@ pub(super) struct Removed {
 pub(super) async fn remove(
     connection: &mut SqliteConnection,
     id: ArrivalId,
-    table: &Table,
+    table: Option<&Table>,
 ) -> Result<Removed> {
     let sql = "-- ledger::remove_rejects\nDELETE FROM arrivage_reject WHERE arrival_id = ?1";
     let removed = sqlx::query(sql).bind(id.0).execute(&mut *connection).await;
     let rejects = removed.map_err(classify::statement)?.rows_affected();
-    if !table.has_arrival_id {
+    let Some(table) = table.filter(|table| table.has_arrival_id) else {
         return Ok(Removed { rows: 0, rejects });
-    }
+    };
     let name = target::quote(&table.name.name);
     let sql = format!("-- ledger::remove_rows\nDELETE FROM {name} WHERE _arrival_id = ?1");
     let removed = sqlx::query(&sql).bind(id.0).execute(connection).await;

@@ -1,10 +1,10 @@
 use std::time::Duration;
 
-use arrivage_ledger::{Paused, Registration, Scope};
+use arrivage_ledger::{Declared, Paused, Registration, Scope};
 use arrivage_model::{ArrivalId, Checkpoint, ErrorCode, State};
 
 use super::scoping::one;
-use super::world::{LEASE, found};
+use super::world::{LEASE, failure, found};
 use super::{Database, World};
 
 pub(crate) async fn nothing_is_claimed_when_nothing_waits<D: Database>() {
@@ -15,7 +15,10 @@ pub(crate) async fn nothing_is_claimed_when_nothing_waits<D: Database>() {
             .ledger
             .claim(&pipelines, &Scope::Any, "owner", LEASE)
             .await;
-        claim.expect("is answered").map(|claim| claim.arrival.id)
+        claim
+            .expect("is answered")
+            .claim
+            .map(|claim| claim.arrival.id)
     };
     assert_eq!(claim(&["orders"]).await, None);
     let id = world.register("a").await;
@@ -93,7 +96,7 @@ pub(crate) async fn the_oldest_of_all_pipelines_comes_first<D: Database>() {
     expect.sort();
     for (_, expect) in expect {
         let claim = world.ledger.claim(&both, &Scope::Any, "owner", LEASE).await;
-        let claim = claim.expect("is answered").expect("claimable");
+        let claim = claim.expect("is answered").claim.expect("claimable");
         assert_eq!(claim.arrival.id, expect);
     }
 }
@@ -162,7 +165,11 @@ pub(crate) async fn a_paused_pipeline_is_skipped_until_it_is_resumed<D: Database
         .await
         .expect("is answered");
     assert_eq!(
-        claim.expect("the other pipeline goes on").arrival.pipeline,
+        claim
+            .claim
+            .expect("the other pipeline goes on")
+            .arrival
+            .pipeline,
         "other"
     );
 
@@ -210,20 +217,84 @@ pub(crate) async fn an_expired_arrival_without_attempts_left_fails_in_the_claim<
         assert_eq!(claim.barren, attempt);
         world.expire(poison).await;
     }
-    assert_eq!(
-        world.claim("next").await.arrival.id,
-        sound,
-        "the others go on"
-    );
+    let claimed = world.claimed("next", Scope::Any).await;
+    let next = claimed.claim.expect("the others go on");
+    assert_eq!(next.arrival.id, sound);
     let arrival = world.arrival(poison).await;
+    let told: Vec<(ArrivalId, Option<&str>)> = claimed
+        .used_up
+        .iter()
+        .map(|arrival| (arrival.id, arrival.error.as_deref()))
+        .collect();
+    assert_eq!(
+        told,
+        [(poison, arrival.error.as_deref())],
+        "who claims is told"
+    );
     assert_eq!((arrival.state, arrival.attempts), (State::Failed, 3));
     assert_eq!(
         arrival.error_code.as_deref(),
         Some(ErrorCode::AttemptsUsedUp.as_str())
     );
     let error = arrival.error.expect("it says how the last claim ended");
-    assert!(error.contains("without progress"), "{error}");
+    assert_eq!(
+        error,
+        "its last 3 attempts ended without progress, the last one without a word: the lease of \
+         victim ran out"
+    );
     assert!(arrival.finished_at.is_some() && arrival.lease_until.is_none());
+    let again = world.claimed("next", Scope::Any).await;
+    assert!(again.claim.is_none() && again.used_up.is_empty());
+}
+
+pub(crate) async fn an_arrival_without_attempts_left_fails_also_where_nothing_else_waits<
+    D: Database,
+>() {
+    let world = World::<D>::new().await;
+    let declared = Declared {
+        name: "orders".to_owned(),
+        max_attempts: 1,
+    };
+    world.ledger.declare(&[declared]).await.expect("declares");
+    let poison = world.register("poison").await;
+    let claim = world.claim("victim").await;
+    let why = failure("the disk was slow");
+    let given_back = world
+        .ledger
+        .give_back(&claim.lease, Duration::ZERO, Some(&why));
+    given_back.await.expect("gives back");
+    world.claim("victim").await;
+    world.expire(poison).await;
+    let claimed = world.claimed("next", Scope::Any).await;
+    assert!(claimed.claim.is_none());
+    let error = claimed.used_up[0].error.as_deref();
+    assert_eq!(
+        error,
+        Some(
+            "its last attempt ended without a word: the lease of victim ran out; before that: \
+             the disk was slow"
+        )
+    );
+}
+
+pub(crate) async fn nothing_fails_while_its_pipeline_is_paused<D: Database>() {
+    let world = World::<D>::new().await;
+    let id = world.register("a").await;
+    for _ in 1..=3 {
+        world.claim("victim").await;
+        world.expire(id).await;
+    }
+    let pause = world.ledger.pause("orders", "the table is missing").await;
+    pause.expect("pauses");
+    for scope in [Scope::Any, Scope::Owner, Scope::Among(vec![id]), one(id)] {
+        let claimed = world.claimed("next", scope).await;
+        assert!(claimed.claim.is_none() && claimed.used_up.is_empty());
+    }
+    assert_eq!(world.arrival(id).await.state, State::Loading);
+    world.ledger.resume("orders").await.expect("resumes");
+    let claimed = world.claimed("next", Scope::Any).await;
+    assert_eq!(claimed.used_up.len(), 1);
+    assert_eq!(world.arrival(id).await.state, State::Failed);
 }
 
 pub(crate) async fn progress_brings_the_attempts_back<D: Database>() {

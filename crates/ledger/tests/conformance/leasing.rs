@@ -216,7 +216,10 @@ async fn every_word_is_fenced<D: Database>(world: &World<D>, lease: &Lease, tabl
             "supersede",
             ledger.supersede(lease, Some(table), &why).await,
         ),
-        ("restart", ledger.restart(lease, table).await.map(|_| ())),
+        (
+            "restart",
+            ledger.restart(lease, table, LEASE).await.map(|_| ()),
+        ),
     ];
     for (word, answer) in answers {
         let fenced = matches!(answer, Err(LedgerError::Fenced));

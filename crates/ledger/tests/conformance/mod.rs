@@ -86,6 +86,8 @@ macro_rules! conformance {
                 a_paused_pipeline_is_skipped_until_it_is_resumed
                 an_expired_lease_goes_to_another_with_a_higher_fence
                 an_expired_arrival_without_attempts_left_fails_in_the_claim
+                an_arrival_without_attempts_left_fails_also_where_nothing_else_waits
+                nothing_fails_while_its_pipeline_is_paused
                 progress_brings_the_attempts_back
             }
             scoping {
@@ -147,6 +149,7 @@ macro_rules! conformance {
                 the_last_record_of_a_key_wins_among_gathered_rows
                 what_fails_leaves_nothing_gathered_and_starts_over
                 a_superseded_or_restarted_load_leaves_nothing_gathered
+                a_superseded_load_counts_nothing_that_it_had_gathered
                 a_new_content_replaces_the_rows_of_its_keys_others
                 replacing_takes_out_what_waits_to_start_over_and_keeps_why_others_failed
             }
@@ -165,6 +168,7 @@ macro_rules! conformance {
                 a_table_is_made_from_the_declared_columns
                 a_table_that_is_there_is_not_made_again
                 a_table_is_not_made_from_an_incomplete_declaration
+                an_upsert_is_admitted_only_where_an_index_serves_its_key
             }
             history {
                 arrivals_are_listed_newest_first_and_filtered

@@ -56,7 +56,7 @@ pub(crate) async fn a_persons_pause_takes_back_what_is_being_loaded<D: Database>
         .await
         .expect("loads");
     let other = world.ledger.claim(&both, &Scope::Any, "owner", LEASE).await;
-    let other = other.expect("is answered").expect("claimable");
+    let other = other.expect("is answered").claim.expect("claimable");
     assert_eq!(other.arrival.id, elsewhere);
 
     let taken = world.ledger.pause_by_person("orders", "maintenance").await;

@@ -23,7 +23,12 @@ async fn claimers<D: Database>(world: &World<D>, claims_each: usize) -> Vec<Arri
             let mut claimed = Vec::new();
             for _ in 0..claims_each {
                 let claim = ledger.claim(&pipelines, &Scope::Any, &owner, LEASE).await;
-                claimed.extend(claim.expect("is answered").map(|claim| claim.arrival.id));
+                claimed.extend(
+                    claim
+                        .expect("is answered")
+                        .claim
+                        .map(|claim| claim.arrival.id),
+                );
             }
             claimed
         });

@@ -123,7 +123,7 @@ pub(crate) async fn a_replay_from_the_start_begins_anew<D: Database>() {
     assert!(claim.restart);
     let lease = world
         .ledger
-        .restart(&claim.lease, &orders.table)
+        .restart(&claim.lease, &orders.table, LEASE)
         .await
         .expect("restarts");
     assert!(world.numbers("orders").await.is_empty());

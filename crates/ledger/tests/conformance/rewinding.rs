@@ -1,7 +1,7 @@
 use arrivage_ledger::{Destination, LedgerError};
 use arrivage_model::{Checkpoint, Fence, Lease, LeaseId, State};
 
-use super::world::{advance, failure, last, numbers_from, reject};
+use super::world::{LEASE, advance, failure, last, numbers_from, reject};
 use super::{Database, World};
 
 /// Loads two rows and a reject of a first arrival, and a row of a second.
@@ -87,7 +87,7 @@ pub(crate) async fn a_restart_removes_rows_and_rejects_and_raises_the_fence<D: D
     let old = half_loaded(&world, &orders).await;
     let new = world
         .ledger
-        .restart(&old, &orders.table)
+        .restart(&old, &orders.table, LEASE)
         .await
         .expect("restarts");
     assert_eq!((new.arrival, new.id), (old.arrival, old.id));

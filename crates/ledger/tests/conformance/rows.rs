@@ -1,7 +1,7 @@
 use arrivage_ledger::{Destination, Registration};
 use arrivage_model::{Checkpoint, ColumnType, Mode, Order, State};
 
-use super::world::{advance, column, found, last, numbers_from, object, rows_from};
+use super::world::{LEASE, advance, column, found, last, numbers_from, object, rows_from};
 use super::{Database, World};
 
 pub(crate) async fn only_the_rows_of_the_range_are_loaded<D: Database>() {
@@ -310,7 +310,7 @@ pub(crate) async fn names_and_values_are_never_sql<D: Database>() {
     );
     world
         .ledger
-        .restart(&claim.lease, &destination.table)
+        .restart(&claim.lease, &destination.table, LEASE)
         .await
         .expect("restarts");
     assert_eq!(world.database.sql(rows).await.trim(), "");

@@ -1,9 +1,9 @@
 //! Atomic loads: rows are gathered beside the table, and shown together.
 
-use arrivage_ledger::{Destination, LedgerError, Registration, Replay};
+use arrivage_ledger::{Destination, Filter, LedgerError, Registration, Replay};
 use arrivage_model::{ArrivalId, Checkpoint, Lease, Mode, State};
 
-use super::world::{advance, failure, found, last, numbers_from, object, reject};
+use super::world::{LEASE, advance, failure, found, last, numbers_from, object, reject};
 use super::{Database, World};
 
 impl<D: Database> World<D> {
@@ -71,7 +71,13 @@ pub(crate) async fn gathered_rows_are_shown_together_by_the_last_chunk<D: Databa
     let at = at.expect("loads");
     assert_eq!(world.numbers("orders").await, Vec::<i64>::new());
     assert!(world.is_staged(id).await);
-    assert_eq!(world.arrival(id).await.records_loaded, 2);
+    let gathered = world.arrival(id).await;
+    assert_eq!(
+        (gathered.records_loaded, gathered.checkpoint_records),
+        (0, 2)
+    );
+    let listed = world.ledger.arrivals(&Filter::default(), 1).await;
+    assert_eq!(listed.expect("lists")[0].records_loaded, 0);
 
     // Another goes on from there.
     world.expire(id).await;
@@ -173,7 +179,10 @@ pub(crate) async fn what_fails_leaves_nothing_gathered_and_starts_over<D: Databa
     replayed.expect("is answered");
     let claim = world.claim("owner").await;
     assert!(claim.restart);
-    let lease = world.ledger.restart(&claim.lease, &orders.table).await;
+    let lease = world
+        .ledger
+        .restart(&claim.lease, &orders.table, LEASE)
+        .await;
     let lease = lease.expect("starts over");
     let start = Checkpoint::default();
     world
@@ -192,7 +201,10 @@ pub(crate) async fn a_superseded_or_restarted_load_leaves_nothing_gathered<D: Da
     let claim = world.claim("owner").await;
     let gathered = world.load(&claim.lease, &orders, &start, &[1, 2]).await;
     gathered.expect("gathers");
-    let lease = world.ledger.restart(&claim.lease, &orders.table).await;
+    let lease = world
+        .ledger
+        .restart(&claim.lease, &orders.table, LEASE)
+        .await;
     let lease = lease.expect("starts over");
     assert!(!world.is_staged(id).await);
     let gathered = world.load(&lease, &orders, &start, &[1, 2]).await;
@@ -260,4 +272,38 @@ pub(crate) async fn replacing_takes_out_what_waits_to_start_over_and_keeps_why_o
     assert_eq!(world.numbers("orders").await, [3]);
     let rejects = world.ledger.rejects(broken, 0, 10).await;
     assert_eq!(rejects.expect("is answered").len(), 1);
+}
+
+/// The table cannot tell its rows, and there are none to tell.
+pub(crate) async fn a_superseded_load_counts_nothing_that_it_had_gathered<D: Database>() {
+    let world = World::<D>::new().await;
+    let sql = "CREATE TABLE untold (number bigint)";
+    world.database.sql(sql).await;
+    let untold = Destination {
+        atomic: true,
+        ..world.destination_of("untold").await
+    };
+    let id = world.register("a").await;
+    let claim = world.claim("owner").await;
+    let mut chunk = world
+        .ledger
+        .begin(&claim.lease, &untold)
+        .await
+        .expect("begins");
+    let rows = numbers_from(0, &[1, 2]);
+    chunk.load(&rows, 0..2).await.expect("gathers");
+    chunk.reject(&[reject(3)]).await.expect("rejects");
+    let step = advance(&Checkpoint::default(), 2, 1);
+    chunk.commit(&step).await.expect("commits");
+
+    let why = failure("overwritten");
+    let superseded = world
+        .ledger
+        .supersede(&claim.lease, Some(&untold.table), &why);
+    superseded.await.expect("is answered");
+    let arrival = world.arrival(id).await;
+    assert_eq!(arrival.state, State::Superseded);
+    assert_eq!((arrival.records_loaded, arrival.records_rejected), (0, 0));
+    assert_eq!((arrival.checkpoint_records, arrival.bytes_read), (0, 0));
+    assert_eq!(world.count("reject").await, 0);
 }

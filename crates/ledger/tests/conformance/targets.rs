@@ -236,3 +236,35 @@ pub(crate) async fn a_table_is_not_made_from_an_incomplete_declaration<D: Databa
         }
     }
 }
+
+pub(crate) async fn an_upsert_is_admitted_only_where_an_index_serves_its_key<D: Database>() {
+    let world = World::<D>::new().await;
+    let orders = world.destination().await.table;
+    let upsert = Mode::Upsert {
+        key: vec!["number".to_owned()],
+    };
+    let admits = async |mode: &Mode| {
+        let pipeline = pipeline("orders", mode.clone(), &[]);
+        world.ledger.admits(&pipeline, &orders).await
+    };
+    admits(&Mode::Append).await.expect("it needs no index");
+    for useless in [
+        "",
+        "CREATE INDEX plain ON orders (number)",
+        "CREATE UNIQUE INDEX of_two ON orders (number, _record)",
+        "CREATE UNIQUE INDEX of_some ON orders (number) WHERE number > 0",
+        "CREATE UNIQUE INDEX of_another ON orders (abs(number))",
+    ] {
+        world.database.sql(useless).await;
+        match admits(&upsert).await {
+            Err(LedgerError::Target(TargetRefusal::NoUniqueKey { table, key })) => {
+                assert_eq!((table.name.as_str(), key.as_str()), ("orders", "number"));
+            }
+            other => panic!("{useless}: {other:?}"),
+        }
+    }
+    let index = "CREATE UNIQUE INDEX of_number ON orders (number)";
+    world.database.sql(index).await;
+    admits(&upsert).await.expect("it is served");
+    assert!(world.numbers("orders").await.is_empty(), "it only asks");
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 use arrivage_ledger::{Claim, Destination, Replay, Scope};
 use arrivage_model::{ArrivalId, Checkpoint, Lease, State};
 
-use super::world::{advance, failure, found, last, numbers_from};
+use super::world::{LEASE, advance, failure, found, last, numbers_from};
 use super::{Database, World};
 
 const KEY: &str = "a";
@@ -183,7 +183,10 @@ async fn begin<D: Database>(world: &World<D>, orders: &Destination, claim: Claim
             at: claim.checkpoint,
         };
     }
-    let lease = world.ledger.restart(&claim.lease, &orders.table).await;
+    let lease = world
+        .ledger
+        .restart(&claim.lease, &orders.table, LEASE)
+        .await;
     Held {
         lease: lease.expect("it was claimed just now"),
         at: Checkpoint::default(),

@@ -2,8 +2,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arrivage_ledger::{
-    Advance, Claim, Declared, Destination, FoundBy, LedgerError, Registered, Registration, Scope,
-    SharedLedger,
+    Advance, Claim, Claimed, Declared, Destination, FoundBy, LedgerError, Registered, Registration,
+    Scope, SharedLedger,
 };
 use arrivage_model::{
     Arrival, ArrivalId, Checkpoint, ColumnType, ETag, Failure, Lease, Location, Mode, Object,
@@ -57,9 +57,14 @@ impl<D: Database> World<D> {
 
     /// What `owner` claims of `orders` now.
     pub(crate) async fn try_claim(&self, owner: &str, scope: Scope) -> Option<Claim> {
+        self.claimed(owner, scope).await.claim
+    }
+
+    /// The same, with those that it found used up.
+    pub(crate) async fn claimed(&self, owner: &str, scope: Scope) -> Claimed {
         let pipelines = ["orders".to_owned()];
-        let claim = self.ledger.claim(&pipelines, &scope, owner, LEASE).await;
-        claim.expect("the claim is answered")
+        let claimed = self.ledger.claim(&pipelines, &scope, owner, LEASE).await;
+        claimed.expect("the claim is answered")
     }
 
     pub(crate) async fn claim(&self, owner: &str) -> Claim {

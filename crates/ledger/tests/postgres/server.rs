@@ -56,7 +56,10 @@ async fn a_claim_takes_one_row_from_fifty_connections_whatever_the_planner_does(
             let pipelines = ["orders".to_owned()];
             let owner = format!("claimer-{nth}");
             let claim = ledger.claim(&pipelines, &Scope::Any, &owner, LEASE).await;
-            let claimed = claim.expect("is answered").map(|claim| claim.arrival.id);
+            let claimed = claim
+                .expect("is answered")
+                .claim
+                .map(|claim| claim.arrival.id);
             ledger.close().await;
             claimed
         });

@@ -79,7 +79,7 @@ pub(crate) fn lease_ends(world: &mut World) -> Option<()> {
 pub(crate) fn give_back(protocol: &Protocol, world: &mut World, p: usize) -> Option<()> {
     match world.processors[p].phase {
         Phase::LettingGo => {}
-        Phase::Ordered | Phase::Loading { .. } | Phase::Doubt { .. } => {
+        Phase::Ordered | Phase::Removing { .. } | Phase::Loading { .. } | Phase::Doubt { .. } => {
             take(&mut world.left.stops)?;
         }
         _ => return None,
@@ -97,7 +97,9 @@ pub(crate) fn give_back(protocol: &Protocol, world: &mut World, p: usize) -> Opt
 /// A load that failed: it waits for the next attempt, if there is one.
 pub(crate) fn fail(protocol: &Protocol, world: &mut World, p: usize) -> Option<()> {
     match world.processors[p].phase {
-        Phase::Ordered | Phase::Loading { .. } => take(&mut world.left.failures)?,
+        Phase::Ordered | Phase::Removing { .. } | Phase::Loading { .. } => {
+            take(&mut world.left.failures)?;
+        }
         _ => return None,
     }
     let max_attempts = protocol.setup.max_attempts;

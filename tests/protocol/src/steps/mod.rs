@@ -7,7 +7,7 @@ mod trouble;
 
 pub(crate) use self::chunk::{advance, commit, fill, move_checkpoint, read_back};
 pub(crate) use self::lease::{claim, fail, give_back, is_the_owner, lease_ends, renew, rescue};
-pub(crate) use self::startover::{commit_start_over, finish_replay, replay, start_over};
+pub(crate) use self::startover::{commit_start_over, finish_replay, replay, reset, start_over};
 pub(crate) use self::trouble::{
     end_idle, kill, lose, lose_answer, lose_connection, orphan_commits, orphan_ends, reap,
     reap_orphan, stall,
@@ -49,14 +49,15 @@ fn held(protocol: &Protocol, arrival: &Arrival, lease: Lease) -> bool {
 /// another transaction than the processor's own.
 fn row_is_free(protocol: &Protocol, world: &World, own: Option<usize>) -> bool {
     let holds = |processor: &Processor| match processor.phase {
-        Phase::Restarting => true,
+        Phase::Restarting { .. } => true,
         Phase::Advanced { matched, .. } => matched,
         Phase::Loading { filled } => filled > 0 && protocol.without(Mutation::RowLockedFirst),
         _ => false,
     };
     let left_holding = world.orphans.iter().any(|orphan| match orphan.work {
         Work::Chunk { matched, .. } => matched,
-        Work::Restart | Work::Fill | Work::Short => true,
+        Work::Restart { .. } | Work::Fill | Work::Short => true,
+        Work::Removal { .. } => false,
     });
     let mut others = world.processors.iter().enumerate();
     !left_holding && !others.any(|(p, processor)| own != Some(p) && holds(processor))

@@ -9,12 +9,17 @@ use crate::mutations::Mutation;
 use crate::processor::{Lease, Phase, Processor};
 use crate::world::{Event, Orphan, Work, World};
 
-/// Before its advance nothing of a chunk can commit: rolled back sooner or later.
+/// Before its last statement nothing of a transaction can commit: rolled back sooner or
+/// later. A start over is tried again.
 pub(crate) fn lose_connection(protocol: &Protocol, world: &mut World, p: usize) -> Option<()> {
-    only_if(matches!(world.processors[p].phase, Phase::Loading { filled } if filled > 0))?;
+    let phase = match world.processors[p].phase {
+        Phase::Loading { filled } if filled > 0 => Phase::Doubt { tried: false },
+        Phase::Removing { .. } => Phase::Ordered,
+        _ => return None,
+    };
     take(&mut world.left.losses)?;
     abandon(protocol, world, p);
-    world.processors[p].phase = Phase::Doubt { tried: false };
+    world.processors[p].phase = phase;
     Some(())
 }
 
@@ -22,7 +27,7 @@ pub(crate) fn lose_connection(protocol: &Protocol, world: &mut World, p: usize) 
 pub(crate) fn lose_answer(protocol: &Protocol, world: &mut World, p: usize) -> Option<()> {
     let phase = match world.processors[p].phase {
         Phase::Advanced { .. } => Phase::Doubt { tried: true },
-        Phase::Restarting => Phase::LettingGo,
+        Phase::Restarting { .. } => Phase::LettingGo,
         _ => return None,
     };
     take(&mut world.left.losses)?;
@@ -63,7 +68,8 @@ fn abandon(protocol: &Protocol, world: &mut World, p: usize) {
             to: end_of_chunk(protocol, p, at),
             matched,
         },
-        Phase::Restarting => Work::Restart,
+        Phase::Removing { seen } => Work::Removal { seen },
+        Phase::Restarting { seen } => Work::Restart { seen },
         Phase::Loading { filled } if filled > 0 && protocol.without(Mutation::RowLockedFirst) => {
             Work::Fill
         }
@@ -88,8 +94,8 @@ pub(crate) fn orphan_commits(protocol: &Protocol, world: &mut World, i: usize) -
             };
             commit_chunk(protocol, world, &chunk);
         }
-        Work::Restart => commit_restart(world),
-        Work::Fill | Work::Short => return None,
+        Work::Restart { seen } => commit_restart(world, Lease { fence, id: lease }, seen),
+        Work::Removal { .. } | Work::Fill | Work::Short => return None,
     }
     world.orphans.remove(i);
     Some(())
@@ -117,7 +123,8 @@ pub(crate) fn reap(protocol: &Protocol, world: &mut World, p: usize) -> Option<(
     world.processors[p].phase = match phase {
         Phase::Advanced { .. } => Phase::Doubt { tried: true },
         Phase::Loading { filled } if filled > 0 => Phase::Doubt { tried: false },
-        Phase::Restarting => Phase::LettingGo,
+        Phase::Removing { .. } => Phase::Ordered,
+        Phase::Restarting { .. } => Phase::LettingGo,
         _ => return None,
     };
     world.event = Event::Reaped;
@@ -151,7 +158,8 @@ pub(crate) fn lose(world: &mut World, loss: Loss, to: usize) -> Option<()> {
         processor.phase = match processor.phase {
             Phase::Advanced { .. } => Phase::Doubt { tried: true },
             Phase::Loading { filled } if filled > 0 => Phase::Doubt { tried: false },
-            Phase::Restarting => Phase::LettingGo,
+            Phase::Removing { .. } => Phase::Ordered,
+            Phase::Restarting { .. } => Phase::LettingGo,
             other => other,
         };
     }
