@@ -20,6 +20,7 @@ mod order;
 mod pipelines;
 mod reconciling;
 mod replaying;
+mod requests;
 mod staging;
 mod target;
 mod unloading;
@@ -33,7 +34,7 @@ use async_trait::async_trait;
 
 use crate::{
     Backlog, ChunkTransaction, Claim, Content, Declared, Destination, Dismissed, Filter, Ignored,
-    Ledger, Paused, Registered, Registration, RejectedRecord, Replay, Replayed, Result, Scope,
+    Ledger, Paused, Registered, Registration, RejectedRecord, Replay, Replayed, Request, Result, Scope,
     Standing, Unloaded, Unreadable,
 };
 use database::Database;
@@ -216,6 +217,10 @@ impl Ledger for SqliteLedger {
         history::arrival(&self.database, id).await
     }
 
+    async fn arrivals_among(&self, ids: &[ArrivalId]) -> Result<Vec<Arrival>> {
+        history::arrivals_among(&self.database, ids).await
+    }
+
     async fn rejects(
         &self,
         id: ArrivalId,
@@ -227,6 +232,14 @@ impl Ledger for SqliteLedger {
 
     async fn ignored(&self, limit: usize) -> Result<Vec<Ignored>> {
         kept::ignored(&self.database, limit).await
+    }
+
+    async fn request(&self, key: &str) -> Result<Option<Request>> {
+        requests::request(&self.database, key).await
+    }
+
+    async fn keep_request(&self, request: &Request) -> Result<Request> {
+        requests::keep_request(&self.database, request).await
     }
 
     async fn replay(&self, ids: &[ArrivalId], how: Replay) -> Result<Vec<Replayed>> {
