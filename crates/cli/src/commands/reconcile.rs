@@ -219,7 +219,7 @@ fn places(wiring: &Wiring, url: Option<&str>) -> Result<Vec<Place>, Failure> {
             since: listing.since,
             settle: SETTLE,
         }),
-        Source::Sqs(_) => None,
+        Source::Sqs(_) | Source::Webhook(_) => None,
     };
     let places: Vec<Place> = sources.iter().filter_map(place).collect();
     if places.is_empty() {

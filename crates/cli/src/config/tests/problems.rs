@@ -37,7 +37,7 @@ url = 'mysql://root:hush@db/x'
 [processor]
 workers = 'two'
 [[source]]
-kind = 'webhook'
+kind = 'web-hook'
 [[pipeline]]
 name = 'orders'
 match = []
@@ -49,7 +49,7 @@ type = 'dat'
         &[
             "2: database.url: expected postgres://… or sqlite://…",
             "4: processor.workers: expected a whole number, found a string",
-            "6: source[0].kind: unknown kind \"webhook\"; the kinds are sqs, folder, listing",
+            "6: source[0].kind: unknown kind \"web-hook\"; the kinds are sqs, folder, listing, webhook",
             "7: pipeline.orders.table: missing",
             "9: pipeline.orders.match: it is empty, so no object would match",
             "10: pipeline.orders.mode: unknown mode \"replac\"; the modes are append, upsert, replace",
