@@ -90,10 +90,7 @@ pub(super) async fn arrival(database: &Database, id: ArrivalId) -> Result<Option
     find(&mut connection, id).await
 }
 
-pub(super) async fn arrivals_among(
-    database: &Database,
-    ids: &[ArrivalId],
-) -> Result<Vec<Arrival>> {
+pub(super) async fn arrivals_among(database: &Database, ids: &[ArrivalId]) -> Result<Vec<Arrival>> {
     let rows = sqlx::query(
         "-- ledger::arrivals_among
         SELECT * FROM arrivage_arrivals WHERE id IN (SELECT value FROM json_each(?1)) ORDER BY id",

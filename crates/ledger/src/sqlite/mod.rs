@@ -34,8 +34,8 @@ use async_trait::async_trait;
 
 use crate::{
     Backlog, ChunkTransaction, Claim, Content, Declared, Destination, Dismissed, Filter, Ignored,
-    Ledger, Paused, Registered, Registration, RejectedRecord, Replay, Replayed, Request, Result, Scope,
-    Standing, Unloaded, Unreadable,
+    Ledger, Paused, Registered, Registration, RejectedRecord, Replay, Replayed, Request, Result,
+    Scope, Standing, Unloaded, Unreadable,
 };
 use database::Database;
 

@@ -1,7 +1,7 @@
 use arrivage_model::ArrivalId;
+use sqlx::SqliteExecutor;
 use sqlx::sqlite::SqliteRow;
 use sqlx::types::Json;
-use sqlx::SqliteExecutor;
 
 use super::classify;
 use super::database::Database;

@@ -136,8 +136,7 @@ fn cloud_events_carry_what_they_are_about_as_their_data() {
         json!({"specversion": "1.0", "id": "1", "source": "s", "type": "t", "data": data})
             .to_string()
     };
-    let whole: serde_json::Value =
-        serde_json::from_slice(fixture!("aws-put.json")).expect("JSON");
+    let whole: serde_json::Value = serde_json::from_slice(fixture!("aws-put.json")).expect("JSON");
     check(around(whole.clone()).as_bytes(), &[AWS_PUT]);
     check(around(json!(whole.to_string())).as_bytes(), &[AWS_PUT]);
     check_unreadable(
