@@ -196,7 +196,8 @@ impl World {
         let mut stream = TcpStream::connect(self.address).await.expect("listening");
         stream.write_all(request).await.expect("sent");
         let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.expect("answered");
+        let answered = soon("an answer", stream.read_to_end(&mut answer)).await;
+        answered.expect("answered");
         let answer = String::from_utf8(answer).expect("text");
         let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
         let status = head.split(' ').nth(1).expect("a status");
@@ -224,6 +225,14 @@ impl World {
 
     async fn end(self) {
         self.stop.cancel();
-        self.served.await.expect("no panic").expect("served");
+        let served = soon("the end of the server", self.served).await;
+        served.expect("no panic").expect("served");
     }
+}
+
+/// Panics where something does not happen that has to.
+async fn soon<T>(what: &str, happens: impl Future<Output = T>) -> T {
+    let patience = Duration::from_secs(10);
+    let happened = tokio::time::timeout(patience, happens).await;
+    happened.unwrap_or_else(|_| panic!("{what} does not come"))
 }

@@ -293,7 +293,7 @@ pub(crate) async fn an_order_stands_once_under_its_key<D: Database>() {
 
     // Two at once get the same.
     let racing: Vec<Request> = (0..8).map(|n| request("race", "f", &[n])).collect();
-    let kept = racing.iter().map(|request| keep(request));
+    let kept = racing.iter().map(keep);
     let kept = futures::future::join_all(kept).await;
     assert!(kept.iter().all(|stands| *stands == kept[0]), "{kept:?}");
 }
