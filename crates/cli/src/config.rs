@@ -22,7 +22,7 @@ use std::sync::Arc;
 use arrivage_model::{Pipeline, Router};
 
 pub(crate) use self::database::{Database, Pooler};
-pub(crate) use self::sections::{Http, Processor, S3};
+pub(crate) use self::sections::{Http, Processor, S3, Token};
 pub(crate) use self::source::{Source, Unreadable};
 use crate::settings::Problem;
 
@@ -31,7 +31,7 @@ use crate::settings::Problem;
 /// A value that comes from the environment may be missing or unusable there
 /// without harm until its section is asked for: every section therefore answers
 /// with a `Result`, and [`Config::require`] asks for several at once.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Config {
     file: PathBuf,
     database: Option<Database>,
@@ -40,6 +40,7 @@ pub(crate) struct Config {
     processor: Option<Processor>,
     sources: Option<Vec<Source>>,
     folders: Option<BTreeMap<String, String>>,
+    webhook_token: Option<Token>,
     pipelines: Option<Vec<Arc<Pipeline>>>,
     /// Problems with values from the environment.
     later: Vec<Problem>,
@@ -113,6 +114,11 @@ impl Config {
     /// Where notifications come from, in the order of the file.
     pub(crate) fn sources(&self) -> Result<&[Source], ConfigErrors> {
         self.part(Section::Sources, self.sources.as_deref())
+    }
+
+    /// What senders have to show to the webhook source; nothing: anybody may bring.
+    pub(crate) fn webhook_token(&self) -> Option<&Token> {
+        self.webhook_token.as_ref()
     }
 
     /// The absolute path of each folder source, by its name. Needs nothing of

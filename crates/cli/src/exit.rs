@@ -59,6 +59,11 @@ impl Failure {
         }
     }
 
+    /// Whether another attempt may mend it, and all there is to say.
+    pub(crate) fn into_words(self) -> (bool, String) {
+        (self.code == AGAIN, format!("{:#}", self.error))
+    }
+
     /// The same, in words of our own.
     pub(crate) fn usage(words: impl fmt::Display) -> Self {
         Self::person(anyhow::anyhow!("{words}"))

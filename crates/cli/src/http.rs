@@ -1,17 +1,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrivage_api::{Actions, Check, serve};
+use arrivage_api::{Actions, Check, Recorded, Token, serve};
 use arrivage_ledger::SharedLedger;
-use arrivage_watcher::Health;
+use arrivage_watcher::{Answer, Health, Webhook};
 use futures::FutureExt;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Http;
+use crate::commands::Orders;
+use crate::config::{self, Http};
 use crate::exit::Failure;
+use crate::wiring::Wiring;
 
 /// A database that does not answer a probe for so long is not ready; Kubernetes
 /// waits a second.
@@ -29,14 +31,21 @@ pub(crate) fn record_metrics() -> Result<PrometheusHandle, Failure> {
         .map_err(Failure::person)
 }
 
-/// Serves the probes and the metrics until `stop`.
+/// What stands behind the server.
+pub(crate) struct Front {
+    pub(crate) sources: Option<Health>,
+    pub(crate) webhook: Option<Webhook>,
+    pub(crate) orders: Orders,
+    pub(crate) metrics: PrometheusHandle,
+}
+
+/// Serves until `stop`.
 pub(crate) async fn start(
-    http: &Http,
-    ledger: SharedLedger,
-    sources: Option<Health>,
-    metrics: PrometheusHandle,
+    wiring: &Wiring,
+    front: Front,
     stop: CancellationToken,
 ) -> Result<JoinHandle<()>, Failure> {
+    let http = wiring.config.http()?;
     let listener = TcpListener::bind(http.listen).await.map_err(|error| {
         Failure::usage(format!(
             "cannot listen on {}: {error}; set http.listen to a free address",
@@ -44,18 +53,55 @@ pub(crate) async fn start(
         ))
     })?;
     let address = listener.local_addr().unwrap_or(http.listen);
-    tracing::info!(%address, "HTTP: /healthz /readyz /metrics");
-    let probed = Arc::clone(&ledger);
-    let actions = Actions {
-        token: http.token.as_ref().map(|token| token.expose().to_owned()),
-        readiness: Box::new(move || readiness(Arc::clone(&probed), sources.clone()).boxed()),
-        metrics: Box::new(move || scrape(Arc::clone(&ledger), metrics.clone()).boxed()),
-    };
+    let notifications = front.webhook.as_ref().map(|_| " /notifications");
+    let notifications = notifications.unwrap_or_default();
+    tracing::info!(%address, "HTTP: /healthz /readyz /metrics /openapi.json /v1{notifications}");
+    let actions = actions(wiring, http, front);
     Ok(tokio::spawn(async move {
         if let Err(error) = serve(listener, actions, stop).await {
             tracing::error!(%error, "HTTP ended");
         }
     }))
+}
+
+fn actions(wiring: &Wiring, http: &Http, front: Front) -> Actions {
+    let Front {
+        sources,
+        webhook,
+        orders,
+        metrics,
+    } = front;
+    let token = |token: &config::Token| Token::new(token.expose());
+    let (probed, scraped) = (Arc::clone(&wiring.ledger), Arc::clone(&wiring.ledger));
+    let (loading, replaying, reconciling) = (orders.clone(), orders.clone(), orders);
+    let webhook_token = wiring.config.webhook_token().map(token);
+    Actions {
+        token: http.token.as_ref().map(token),
+        readiness: Box::new(move |()| readiness(Arc::clone(&probed), sources.clone()).boxed()),
+        metrics: Box::new(move |()| scrape(Arc::clone(&scraped), metrics.clone()).boxed()),
+        webhook: webhook.map(|webhook| arrivage_api::Webhook {
+            token: webhook_token,
+            take: Box::new(move |body| {
+                let webhook = webhook.clone();
+                async move { record(&webhook, &body).await }.boxed()
+            }),
+        }),
+        ledger: Arc::clone(&wiring.ledger),
+        router: Arc::clone(&wiring.router),
+        load: Box::new(move |order| loading.clone().load(order).boxed()),
+        replay: Box::new(move |(id, order)| replaying.clone().replay(id, order).boxed()),
+        reconcile: Box::new(move |url| reconciling.clone().reconcile(url).boxed()),
+    }
+}
+
+/// Who brings notifications needs to know no more; the rest is in the log.
+async fn record(webhook: &Webhook, body: &[u8]) -> Recorded {
+    match webhook.take(body).await {
+        Ok(Answer::Recorded(tally)) => Recorded::Durable(serde_json::json!(tally)),
+        Ok(Answer::Unreadable(why)) => Recorded::Unreadable(why),
+        Ok(Answer::NotYet(_)) => Recorded::NotYet("its object cannot be identified yet".to_owned()),
+        Err(_) => Recorded::NotYet("the ledger did not take it".to_owned()),
+    }
 }
 
 async fn readiness(ledger: SharedLedger, sources: Option<Health>) -> Vec<Check> {

@@ -131,6 +131,16 @@ tables! {
         since: Option<Moment>,
     }
 
+    /// Taken in over HTTP at `/notifications`: MinIO, RustFS, Ceph, CloudEvents.
+    struct Webhook {
+        /// Otherwise `webhook`.
+        name: Option<String>,
+        /// What senders show as `Authorization`, with or without `Bearer`; empty: none. Beyond loopback it is needed.
+        token: Secret = "",
+        /// What becomes of a body that nobody can read: `record` keeps it in the ledger, `leave` answers 422.
+        unreadable: Unreadable = "record",
+    }
+
     /// `[[pipeline]]`
     struct Pipeline {
         /// Its name in the ledger, in logs and in metrics.
@@ -245,6 +255,7 @@ kinds! {
         Sqs = "sqs",
         Folder = "folder",
         Listing = "listing",
+        Webhook = "webhook",
     }
 
     /// `[pipeline.format]`

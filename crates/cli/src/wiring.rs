@@ -19,6 +19,7 @@ use crate::exit::Failure;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What every command works with.
+#[derive(Clone)]
 pub(crate) struct Wiring {
     pub(crate) config: Config,
     pub(crate) ledger: SharedLedger,

@@ -34,7 +34,7 @@ pub use reconciling::Content;
 pub use sqlite::SqliteLedger;
 pub use words::{
     Advance, Backlog, Claim, Claimed, Declared, Destination, Filter, FoundBy, Ignored, Registered,
-    Registration, RejectedRecord, Replay, Replayed, Scope, Standing, Unreadable,
+    Registration, RejectedRecord, Replay, Replayed, Request, Scope, Standing, Unreadable,
 };
 
 /// A ledger that several parts of a program share.
@@ -200,12 +200,22 @@ pub trait Ledger: Send + Sync + 'static {
     /// One arrival.
     async fn arrival(&self, id: ArrivalId) -> Result<Option<Arrival>>;
 
+    /// Those of these arrivals that are there, by their ids.
+    async fn arrivals_among(&self, ids: &[ArrivalId]) -> Result<Vec<Arrival>>;
+
     /// Rejects of one arrival after this record, in the file's order.
     async fn rejects(&self, id: ArrivalId, after: u64, limit: usize)
     -> Result<Vec<RejectedRecord>>;
 
     /// The objects that no pipeline took, newest first.
     async fn ignored(&self, limit: usize) -> Result<Vec<Ignored>>;
+
+    /// The order that was taken under this key.
+    async fn request(&self, key: &str) -> Result<Option<Request>>;
+
+    /// Keeps what an order was answered with. Returns what stands under its key: of
+    /// two at once both callers get the first one's. The last ten thousand are kept.
+    async fn keep_request(&self, request: &Request) -> Result<Request>;
 
     /// Queues arrivals again; one answer for each, in order.
     async fn replay(&self, ids: &[ArrivalId], how: Replay) -> Result<Vec<Replayed>>;

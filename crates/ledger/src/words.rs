@@ -31,6 +31,10 @@ pub enum FoundBy {
     /// A message of a queue, by its id. Another id than the last recorded one is
     /// a new message and queues a resting arrival again.
     Message(String),
+    /// A sender that calls us, and tells no redelivery from a new message: queues
+    /// a resting arrival again once it has rested for a minute, so that what is
+    /// said again because our answer got lost does nothing.
+    Webhook,
     /// A listing or a rescan; never queues anything again.
     Listing,
     /// A person named it (`arrivage load`); counts as no notification, and queues
@@ -259,6 +263,26 @@ pub struct RejectedRecord {
     pub raw: String,
     /// When.
     pub rejected_at: DateTime<Utc>,
+}
+
+/// An order that was taken under a key, so that the same one, said again, is not
+/// taken twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// What the caller named it.
+    pub key: String,
+    /// Of what was ordered: another order under the same key is a mistake.
+    pub fingerprint: String,
+    /// What was answered.
+    pub arrivals: Vec<ArrivalId>,
+}
+
+impl Request {
+    /// The longest key, in bytes.
+    pub const MAX_KEY: usize = 255;
+
+    /// How many are kept; the oldest go.
+    pub const KEPT: i64 = 10_000;
 }
 
 /// What a pipeline has to do: a row of `arrivage.backlog`.

@@ -16,6 +16,7 @@ mod sqs;
 #[cfg(test)]
 mod testing;
 mod watcher;
+mod webhook;
 
 pub use folder::{FolderSource, is_finished_name};
 pub use health::{Health, SourceHealth};
@@ -24,3 +25,4 @@ pub use listing::ListingSource;
 pub use reconcile::{Counts, Finding, Item, Place, ReconcileError, Reconciliation, Then};
 pub use sqs::{SqsSource, UnreadablePolicy, check_queue};
 pub use watcher::{Context, Source, Watcher};
+pub use webhook::{Answer, Tally, Webhook, WebhookSource};

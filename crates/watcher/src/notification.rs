@@ -65,7 +65,8 @@ impl fmt::Display for Skipped {
 
 /// Reads every record of a message, however it is wrapped: S3's events, those of
 /// MinIO, Ceph and others of this shape, bare, in an SNS envelope or in a queue's,
-/// and S3's events as EventBridge words them.
+/// S3's events as EventBridge words them, and any of these as the data of a
+/// CloudEvent.
 ///
 /// What cannot be read is told in [`Parsed::unreadable`]. Nothing that the
 /// message names is fetched.

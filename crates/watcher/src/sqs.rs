@@ -46,7 +46,8 @@ pub enum UnreadablePolicy {
     /// The ledger keeps it, and it is acknowledged.
     #[default]
     Record,
-    /// It is not acknowledged: the queue moves it to its dead-letter queue.
+    /// It is not acknowledged: a queue moves it to its dead-letter queue, and the
+    /// sender of a webhook is told (422).
     Leave,
 }
 

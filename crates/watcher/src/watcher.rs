@@ -17,6 +17,7 @@ use crate::health::{Health, Monitor};
 use crate::intake::Intake;
 use crate::listing::{Lister, ListingSource};
 use crate::sqs::{Receiver, SqsSource};
+use crate::webhook::{Webhook, WebhookSource};
 
 /// Where notifications come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub enum Source {
     Folder(FolderSource),
     /// A bucket that is looked through.
     Listing(ListingSource),
+    /// Whoever brings notifications over HTTP.
+    Webhook(WebhookSource),
 }
 
 impl Source {
@@ -37,6 +40,7 @@ impl Source {
             Self::Sqs(source) => &source.name,
             Self::Folder(source) => &source.name,
             Self::Listing(source) => &source.name,
+            Self::Webhook(source) => &source.name,
         }
     }
 
@@ -47,6 +51,7 @@ impl Source {
             Self::Sqs(_) => "sqs",
             Self::Folder(_) => "folder",
             Self::Listing(_) => "listing",
+            Self::Webhook(_) => "webhook",
         }
     }
 }
@@ -103,6 +108,19 @@ impl Watcher {
                 .map(|(_, monitor)| monitor.clone())
                 .collect(),
         )
+    }
+
+    /// The way in of the webhook source, if there is one, for whoever serves HTTP.
+    /// It works whether the watcher runs or not.
+    #[must_use]
+    pub fn webhook(&self) -> Option<Webhook> {
+        self.sources.iter().find_map(|(source, monitor)| {
+            let Source::Webhook(source) = source else {
+                return None;
+            };
+            let intake = intake(&source.name, &self.context, self.wake.clone());
+            Some(Webhook::new(source.clone(), intake, monitor.clone()))
+        })
     }
 
     /// Works until `stop`, whatever fails: each source tries again by itself.
@@ -162,19 +180,25 @@ async fn run(
     wake: Option<Arc<Notify>>,
     stop: CancellationToken,
 ) {
-    let Context {
-        ledger,
-        stores,
-        router,
-    } = context;
-    let intake = Intake::new(source.name(), ledger, stores, Arc::clone(&router)).waking(wake);
+    let intake = intake(source.name(), &context, wake);
+    let router = context.router;
     match source {
         Source::Sqs(source) => Receiver::new(source, intake, monitor).run(stop).await,
         Source::Folder(source) => Looker::new(source, router, intake, monitor).run(stop).await,
         Source::Listing(source) => {
             Lister::new(source, intake, monitor).run(stop).await;
         }
+        Source::Webhook(source) => Webhook::new(source, intake, monitor).run(stop).await,
     }
+}
+
+fn intake(source: &str, context: &Context, wake: Option<Arc<Notify>>) -> Intake {
+    let Context {
+        ledger,
+        stores,
+        router,
+    } = context.clone();
+    Intake::new(source, ledger, stores, router).waking(wake)
 }
 
 fn words(panic: &(dyn Any + Send)) -> &str {

@@ -147,7 +147,7 @@ fn buckets(wiring: &Wiring) -> Result<BTreeSet<String>, Failure> {
         .iter()
         .filter_map(|source| match source {
             Source::Listing(listing) => Some(listing.location.bucket.clone()),
-            Source::Sqs(_) | Source::Folder(_) => None,
+            Source::Sqs(_) | Source::Folder(_) | Source::Webhook(_) => None,
         });
     Ok(named.chain(listed).collect())
 }
@@ -195,5 +195,13 @@ async fn source_works(source: &Source) -> Option<Finding> {
         }
         // Its bucket is looked at with the others.
         Source::Listing(_) => None,
+        Source::Webhook(source) => Some(Finding::new(
+            format!(
+                "webhook {}: POST /notifications; MinIO needs queue_dir, or it forgets events when \
+                 it restarts, and a listing source beside it finds what no notification told of",
+                source.name
+            ),
+            None,
+        )),
     }
 }

@@ -18,7 +18,7 @@ use crate::wiring::Wiring;
 use crate::{output, progress, signals};
 
 /// How many objects one transaction registers.
-const BATCH: usize = 500;
+pub(super) const BATCH: usize = 500;
 
 /// `load URL…`: registers the objects, and loads exactly these.
 pub(super) async fn load(
@@ -117,11 +117,11 @@ fn locate(wiring: &Wiring, url: &str, recursive: bool) -> Result<Location, Failu
     Ok(wiring.router.locate(&format!("{text}{folder}")))
 }
 
-struct Registrar<'a> {
-    wiring: &'a Wiring,
-    stores: Stores,
+pub(super) struct Registrar<'a> {
+    pub(super) wiring: &'a Wiring,
+    pub(super) stores: Stores,
     /// Whichever matches, or the one that a person chose.
-    by: Option<&'a Arc<Pipeline>>,
+    pub(super) by: Option<&'a Arc<Pipeline>>,
 }
 
 impl Registrar<'_> {
@@ -134,18 +134,7 @@ impl Registrar<'_> {
             let page = store
                 .list(&prefix.bucket, &prefix.key, after.as_deref())
                 .await?;
-            let taken = |object: &Object| self.by.is_some() || self.route(object).is_some();
-            let finished = |object: &Object| {
-                let below = object
-                    .location
-                    .key
-                    .strip_prefix(&prefix.key)
-                    .unwrap_or_default();
-                object.location.store != StoreKind::Folder || is_finished_name(below)
-            };
-            let objects = page.objects.into_iter().filter(finished).filter(taken);
-            let objects: Vec<Object> = objects.collect();
-            for batch in objects.chunks(BATCH) {
+            for batch in self.wanted(prefix, page.objects).chunks(BATCH) {
                 registered.extend(self.register(batch).await?);
             }
             after = page.next;
@@ -155,7 +144,23 @@ impl Registrar<'_> {
         }
     }
 
-    async fn register(&self, objects: &[Object]) -> Result<Vec<Registered>, Failure> {
+    /// Those that a pipeline takes and that are no unfinished files.
+    pub(super) fn wanted(&self, prefix: &Location, objects: Vec<Object>) -> Vec<Object> {
+        let taken = |object: &Object| self.by.is_some() || self.route(object).is_some();
+        let finished = |object: &Object| {
+            let below = object
+                .location
+                .key
+                .strip_prefix(&prefix.key)
+                .unwrap_or_default();
+            object.location.store != StoreKind::Folder || is_finished_name(below)
+        };
+        let objects = objects.into_iter().filter(finished).filter(taken);
+        objects.collect()
+    }
+
+    /// The pipeline of each, that a person names them.
+    pub(super) fn registrations(&self, objects: &[Object]) -> Result<Vec<Registration>, Failure> {
         let mut registrations = Vec::with_capacity(objects.len());
         for object in objects {
             object.location.check().map_err(Failure::person)?;
@@ -175,6 +180,11 @@ impl Registrar<'_> {
                 found_by: FoundBy::Person,
             });
         }
+        Ok(registrations)
+    }
+
+    async fn register(&self, objects: &[Object]) -> Result<Vec<Registered>, Failure> {
+        let registrations = self.registrations(objects)?;
         let ledger = &self.wiring.ledger;
         let mut registered =
             patiently(self.wiring, async || ledger.register(&registrations).await).await?;

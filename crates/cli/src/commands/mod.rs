@@ -1,12 +1,15 @@
 mod check;
 mod history;
 mod load;
+mod orders;
 mod pause;
 mod process;
 mod reconcile;
 mod replay;
 mod serve;
 mod unload;
+
+pub(crate) use self::orders::Orders;
 
 use arrivage_fault::{Point, reach};
 use indicatif::MultiProgress;

@@ -27,7 +27,7 @@ const SETTLE: Duration = Duration::from_secs(2);
 const SOURCE: &str = "reconcile";
 
 #[derive(Serialize)]
-struct ItemRow {
+pub(super) struct ItemRow {
     place: String,
     result: Finding,
     url: String,
@@ -88,13 +88,13 @@ pub(super) async fn reconcile(
     Ok(exit::DONE)
 }
 
-fn intake(wiring: &Wiring, stores: &Stores) -> Intake {
+pub(super) fn intake(wiring: &Wiring, stores: &Stores) -> Intake {
     let (ledger, router) = (wiring.ledger.clone(), wiring.router.clone());
     Intake::new(SOURCE, ledger, stores.clone(), router)
 }
 
 /// Goes through to the end, trying again while a server is away.
-async fn finish(
+pub(super) async fn finish(
     mut pass: Reconciliation,
     mut show: impl FnMut(ItemRow),
 ) -> Result<Counts, Failure> {
@@ -191,7 +191,7 @@ fn advise(summaries: &[Summary], then: Then) {
 }
 
 /// What a person named, or else all that the sources name.
-fn places(wiring: &Wiring, url: Option<&str>) -> Result<Vec<Place>, Failure> {
+pub(super) fn places(wiring: &Wiring, url: Option<&str>) -> Result<Vec<Place>, Failure> {
     let sources = wiring.config.sources()?;
     let settle = |bucket: &str| {
         let mut folders = sources.iter().filter_map(|source| match source {
@@ -219,7 +219,7 @@ fn places(wiring: &Wiring, url: Option<&str>) -> Result<Vec<Place>, Failure> {
             since: listing.since,
             settle: SETTLE,
         }),
-        Source::Sqs(_) => None,
+        Source::Sqs(_) | Source::Webhook(_) => None,
     };
     let places: Vec<Place> = sources.iter().filter_map(place).collect();
     if places.is_empty() {

@@ -198,7 +198,7 @@ fn is_adopted(arrival: &Arrival) -> bool {
 }
 
 /// Rows that cannot be told from others cannot be taken out.
-async fn refuse_untold(wiring: &Wiring, arrivals: &[Arrival]) -> Result<(), Failure> {
+pub(super) async fn refuse_untold(wiring: &Wiring, arrivals: &[Arrival]) -> Result<(), Failure> {
     let mut told = std::collections::BTreeMap::new();
     if let Some(adopted) = arrivals.iter().find(|arrival| is_adopted(arrival)) {
         return Err(Failure::usage(format!(

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use arrivage_processor::Until;
 use arrivage_store::Stores;
-use arrivage_watcher::{Context, Health, Watcher};
+use arrivage_watcher::{Context, Health, Watcher, Webhook};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::orders::Orders;
 use crate::arguments::Start;
 use crate::exit::{self, Failure};
 use crate::wiring::{Schema, Wiring};
@@ -31,8 +32,8 @@ pub(super) async fn run(wiring: &Wiring, start: &Start) -> Result<u8, Failure> {
     let wake = Arc::new(Notify::new());
     let stores = wiring.stores()?;
     let processor = wiring.processor(stores.clone(), Arc::clone(&wake))?;
-    let watcher = watcher(wiring, stores)?.waking(wake);
-    let served = serve(wiring, Some(watcher.health()), &signals.abort).await?;
+    let watcher = watcher(wiring, stores)?.waking(Arc::clone(&wake));
+    let served = serve_watcher(wiring, &watcher, Some(wake), &signals.abort).await?;
     if open(wiring, start, &signals.stop).await? {
         tokio::join!(
             watcher.run(signals.stop.clone()),
@@ -48,7 +49,7 @@ pub(super) async fn watch(wiring: &Wiring, start: &Start) -> Result<u8, Failure>
     let signals =
         signals::listen(wiring.config.processor()?.drain, exit::DONE).map_err(Failure::person)?;
     let watcher = watcher(wiring, wiring.stores()?)?;
-    let served = serve(wiring, Some(watcher.health()), &signals.abort).await?;
+    let served = serve_watcher(wiring, &watcher, None, &signals.abort).await?;
     if open(wiring, start, &signals.stop).await? {
         watcher.run(signals.stop.clone()).await;
     }
@@ -77,17 +78,39 @@ pub(super) async fn serve(
     sources: Option<Health>,
     abort: &CancellationToken,
 ) -> Result<Served, Failure> {
-    let metrics = http::record_metrics()?;
     let stop = abort.child_token();
-    let ledger = Arc::clone(&wiring.ledger);
-    let task = http::start(
-        wiring.config.http()?,
-        ledger,
+    let orders = Orders::new(wiring, None, stop.clone())?;
+    start(wiring, sources, None, orders, stop).await
+}
+
+/// The same, with the watcher's sources; `wake` rings for a processor beside it.
+async fn serve_watcher(
+    wiring: &Wiring,
+    watcher: &Watcher,
+    wake: Option<Arc<Notify>>,
+    abort: &CancellationToken,
+) -> Result<Served, Failure> {
+    let stop = abort.child_token();
+    let orders = Orders::new(wiring, wake, stop.clone())?;
+    let (health, webhook) = (Some(watcher.health()), watcher.webhook());
+    start(wiring, health, webhook, orders, stop).await
+}
+
+async fn start(
+    wiring: &Wiring,
+    sources: Option<Health>,
+    webhook: Option<Webhook>,
+    orders: Orders,
+    stop: CancellationToken,
+) -> Result<Served, Failure> {
+    let metrics = http::record_metrics()?;
+    let front = http::Front {
         sources,
+        webhook,
+        orders,
         metrics,
-        stop.clone(),
-    )
-    .await?;
+    };
+    let task = http::start(wiring, front, stop.clone()).await?;
     Ok(Served { stop, task })
 }
 

@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
+use super::source::Sources;
 use super::{Config, ConfigErrors, database, pipeline, sections, source};
 use crate::settings::{Reader, Settings};
 
@@ -78,9 +79,9 @@ impl Config {
         let processor =
             processor_typed.and_then(|typed| sections::processor(typed, database.as_ref(), reader));
         let max_attempts = processor_typed.and_then(|typed| typed.max_attempts.get());
-        let (sources, folders) = match typed.source.typed() {
-            Some(typed) => source::sources(typed, folder, reader),
-            None => (None, None),
+        let sources = match typed.source.typed() {
+            Some(typed) => source::sources(typed, folder, http.as_ref(), reader),
+            None => Sources::default(),
         };
         let pipelines = typed.pipeline.typed();
         let pipelines =
@@ -91,8 +92,9 @@ impl Config {
             s3,
             http,
             processor,
-            sources,
-            folders,
+            sources: sources.all,
+            folders: sources.folders,
+            webhook_token: sources.webhook_token,
             pipelines,
             later: Vec::new(),
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Database;
 use super::rules::at_least;
-use crate::settings::{self, Reader};
+use crate::settings::{self, Key, Reader};
 
 /// How S3 is reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,21 +78,31 @@ pub(super) fn s3(typed: &settings::S3) -> Option<S3> {
 
 pub(super) fn http(typed: &settings::Http, reader: &mut Reader<'_>) -> Option<Http> {
     let listen = typed.listen.get()?;
-    let token = typed.token.typed()?;
-    if token.0.is_empty() {
-        if !listen.ip().is_loopback() {
-            let message = format!("needed, because others can connect to listen = \"{listen}\"");
-            reader.complain(&token.place, message);
-        }
-        return Some(Http {
-            listen,
-            token: None,
-        });
-    }
+    typed.token.typed()?;
     Some(Http {
         listen,
-        token: Some(Token(token.0.clone())),
+        token: token(&typed.token, Some(listen), reader),
     })
+}
+
+/// What clients of an address have to show. Where others can connect to it there
+/// must be something.
+pub(super) fn token(
+    typed: &Key<settings::Secret>,
+    listen: Option<SocketAddr>,
+    reader: &mut Reader<'_>,
+) -> Option<Token> {
+    let token = typed.typed()?;
+    if !token.0.is_empty() {
+        return Some(Token(token.0.clone()));
+    }
+    if let Some(listen) = listen
+        && !listen.ip().is_loopback()
+    {
+        let message = format!("needed, because others can connect to listen = \"{listen}\"");
+        reader.complain(&token.place, message);
+    }
+    None
 }
 
 pub(super) fn processor(

@@ -3,20 +3,33 @@ use std::time::Duration;
 
 use arrivage_model::LOCAL_BUCKET;
 pub(crate) use arrivage_watcher::{
-    FolderSource, ListingSource, Source, SqsSource, UnreadablePolicy as Unreadable,
+    FolderSource, ListingSource, Source, SqsSource, UnreadablePolicy as Unreadable, WebhookSource,
 };
 
-use super::paths;
 use super::rules::{at_least, name, unique};
+use super::sections::{Http, Token};
+use super::{paths, sections};
 use crate::settings::{self, Key, List, Reader, Typed};
 
-/// The sources, and the paths of the folders among them: these may be usable
-/// where a source of another kind is not.
+/// What `[[source]]` says.
+#[derive(Default)]
+pub(super) struct Sources {
+    pub(super) all: Option<Vec<Source>>,
+    /// The paths of the folders, which may be usable where a source of another kind
+    /// is not.
+    pub(super) folders: Option<BTreeMap<String, String>>,
+    /// What senders have to show to the webhook source.
+    pub(super) webhook_token: Option<Token>,
+}
+
 pub(super) fn sources(
     typed: &List<settings::Source>,
     folder: &str,
+    http: Option<&Http>,
     reader: &mut Reader<'_>,
-) -> (Option<Vec<Source>>, Option<BTreeMap<String, String>>) {
+) -> Sources {
+    let mut webhooks = BTreeMap::new();
+    let mut webhook_token = None;
     let mut sources = Vec::new();
     let mut folders = Vec::new();
     let mut names = BTreeMap::new();
@@ -27,6 +40,13 @@ pub(super) fn sources(
             .and_then(|typed| source(typed, folder, reader));
         if let (Some(source), Some(typed)) = (&source, typed) {
             unique("name", source.name(), &typed.place, &mut names, reader);
+        }
+        if let Some(typed) = typed
+            && let settings::Source::Webhook(webhook) = &typed.value
+        {
+            // All senders come to one place.
+            unique("kind", "webhook", &typed.place, &mut webhooks, reader);
+            webhook_token = sections::token(&webhook.token, http.map(|http| http.listen), reader);
         }
         match (&source, typed) {
             (Some(Source::Folder(source)), Some(typed)) => {
@@ -43,7 +63,11 @@ pub(super) fn sources(
         }
         sources.push(source);
     }
-    (sources.into_iter().collect(), folders.into_iter().collect())
+    Sources {
+        all: sources.into_iter().collect(),
+        folders: folders.into_iter().collect(),
+        webhook_token,
+    }
 }
 
 fn source(
@@ -55,6 +79,7 @@ fn source(
         settings::Source::Sqs(typed) => sqs_source(typed, reader).map(Source::Sqs),
         settings::Source::Folder(typed) => folder_source(typed, folder, reader).map(Source::Folder),
         settings::Source::Listing(typed) => listing_source(typed, reader).map(Source::Listing),
+        settings::Source::Webhook(typed) => webhook_source(typed, reader).map(Source::Webhook),
     }
 }
 
@@ -103,6 +128,13 @@ fn listing_source(typed: &settings::Listing, reader: &mut Reader<'_>) -> Option<
         location,
         every: typed.every.get()?,
         since: typed.since.get().map(|since| since.0),
+    })
+}
+
+fn webhook_source(typed: &settings::Webhook, reader: &mut Reader<'_>) -> Option<WebhookSource> {
+    Some(WebhookSource {
+        name: name_or(&typed.name, "webhook", reader)?,
+        unreadable: typed.unreadable.get()?,
     })
 }
 

@@ -8,15 +8,16 @@ use super::{PgTransaction, begin, classify, commit, query};
 use crate::{Backlog, Filter, Ignored, LedgerError, RejectedRecord, Replay, Replayed, Result};
 
 /// Rows looked at in one go while a glob picks among them.
-const PAGE: i64 = 1000;
+const PAGE: usize = 1000;
 
 pub(super) async fn arrivals(pool: &PgPool, filter: &Filter, limit: usize) -> Result<Vec<Arrival>> {
+    let rows = page_of(filter, limit);
     let mut found = Vec::new();
     let mut before = filter.before;
     loop {
-        let page = page(pool, filter, before).await?;
+        let page = page(pool, filter, before, rows).await?;
         before = page.last().map(|arrival| arrival.id);
-        let full = page.len() as i64 == PAGE;
+        let full = page.len() == rows;
         let matches = |arrival: &Arrival| {
             filter
                 .key
@@ -30,7 +31,20 @@ pub(super) async fn arrivals(pool: &PgPool, filter: &Filter, limit: usize) -> Re
     }
 }
 
-async fn page(pool: &PgPool, filter: &Filter, before: Option<ArrivalId>) -> Result<Vec<Arrival>> {
+/// Without a glob, every row that is looked at is one that is wanted.
+fn page_of(filter: &Filter, limit: usize) -> usize {
+    match filter.key {
+        None => limit.clamp(1, PAGE),
+        Some(_) => PAGE,
+    }
+}
+
+async fn page(
+    pool: &PgPool,
+    filter: &Filter,
+    before: Option<ArrivalId>,
+    rows: usize,
+) -> Result<Vec<Arrival>> {
     let mut tx = begin(pool).await?;
     let rows = query(
         "-- ledger::arrivals
@@ -46,7 +60,7 @@ async fn page(pool: &PgPool, filter: &Filter, before: Option<ArrivalId>) -> Resu
     .bind(filter.since)
     .bind(filter.until)
     .bind(before.map(|id| id.0))
-    .bind(PAGE)
+    .bind(rows as i64)
     .fetch_all(&mut *tx)
     .await
     .map_err(classify::statement)?;
@@ -63,6 +77,21 @@ pub(super) async fn arrival(pool: &PgPool, id: ArrivalId) -> Result<Option<Arriv
         .map_err(classify::statement)?;
     commit(tx).await?;
     row.as_ref().map(read).transpose()
+}
+
+pub(super) async fn arrivals_among(pool: &PgPool, ids: &[ArrivalId]) -> Result<Vec<Arrival>> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    let mut tx = begin(pool).await?;
+    let rows = query(
+        "-- ledger::arrivals_among
+        SELECT * FROM arrivage.arrivals WHERE id = ANY ($1) ORDER BY id",
+    )
+    .bind(ids)
+    .fetch_all(&mut *tx)
+    .await
+    .map_err(classify::statement)?;
+    commit(tx).await?;
+    rows.iter().map(read).collect()
 }
 
 /// A row of the view.

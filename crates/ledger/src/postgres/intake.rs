@@ -5,7 +5,7 @@ use arrivage_model::{ArrivalId, ETag, Location, Object, State, VersionId};
 use sqlx::{PgPool, Row};
 
 use super::{begin, classify, commit, history, query};
-use crate::again::{Again, again};
+use crate::again::{Again, Known, again};
 use crate::{FoundBy, Registered, Registration, Result};
 
 /// One identity of a batch, with every registration that named it.
@@ -101,14 +101,14 @@ pub(super) async fn register(pool: &PgPool, found: &[Registration]) -> Result<Ve
 fn notifications(messages: &[&FoundBy]) -> i64 {
     messages
         .iter()
-        .filter(|found_by| matches!(found_by, FoundBy::Message(_)))
+        .filter(|found_by| matches!(found_by, FoundBy::Message(_) | FoundBy::Webhook))
         .count() as i64
 }
 
 fn last_message<'a>(messages: &[&'a FoundBy]) -> Option<&'a str> {
     messages.iter().rev().find_map(|found_by| match found_by {
         FoundBy::Message(id) => Some(id.as_str()),
-        FoundBy::Listing | FoundBy::Person => None,
+        FoundBy::Webhook | FoundBy::Listing | FoundBy::Person => None,
     })
 }
 
@@ -220,7 +220,9 @@ async fn notify_again(tx: &mut super::PgTransaction, found: &Found<'_>) -> Resul
     let object = &found.first.object;
     let row = query(
         "-- ledger::notify_again
-        SELECT a.id, a.state, a.last_message, EXISTS (
+        SELECT a.id, a.state, a.last_message,
+          coalesce(a.finished_at <= clock_timestamp() - interval '1 minute', true) AS rested,
+          EXISTS (
             SELECT FROM arrivage.arrival b
             WHERE b.pipeline = a.pipeline AND b.store = a.store AND b.bucket = a.bucket
               AND b.key = a.key AND CASE b.state
@@ -243,10 +245,20 @@ async fn notify_again(tx: &mut super::PgTransaction, found: &Found<'_>) -> Resul
     let mut last: Option<String> = row.get("last_message");
     let (mut requeue, mut is_new) = (false, false);
     for found_by in &found.messages {
-        requeue |= again(state, last.as_deref(), found_by) == Again::Requeue;
-        if let FoundBy::Message(message) = found_by {
-            is_new |= last.as_ref() != Some(message);
-            last = Some(message.clone());
+        let known = Known {
+            state,
+            last_message: last.as_deref(),
+            rested: row.get("rested"),
+        };
+        requeue |= again(known, found_by) == Again::Requeue;
+        match found_by {
+            FoundBy::Message(message) => {
+                is_new |= last.as_ref() != Some(message);
+                last = Some(message.clone());
+            }
+            // Said again, it has the same time, and changes nothing.
+            FoundBy::Webhook => is_new = true,
+            FoundBy::Listing | FoundBy::Person => {}
         }
     }
     if let Some(version) = found.version {

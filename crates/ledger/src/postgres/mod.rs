@@ -16,6 +16,7 @@ mod leasing;
 mod migrating;
 mod pipelines;
 mod reconciling;
+mod requests;
 mod staging;
 mod statements;
 mod target;
@@ -35,7 +36,7 @@ use self::statements::{query, query_scalar};
 use crate::{
     Backlog, ChunkTransaction, Claimed, ConnectOptions, Content, Declared, Destination, Dismissed,
     Filter, Ignored, Ledger, LedgerError, Paused, Pooler, Registered, Registration, RejectedRecord,
-    Replay, Replayed, Result, Scope, Standing, Unloaded, Unreadable,
+    Replay, Replayed, Request, Result, Scope, Standing, Unloaded, Unreadable,
 };
 
 /// How long a statement waits for a row that another holds before it gives up.
@@ -276,6 +277,10 @@ impl Ledger for PostgresLedger {
         history::arrival(&self.pool, id).await
     }
 
+    async fn arrivals_among(&self, ids: &[ArrivalId]) -> Result<Vec<Arrival>> {
+        history::arrivals_among(&self.pool, ids).await
+    }
+
     async fn rejects(
         &self,
         id: ArrivalId,
@@ -287,6 +292,14 @@ impl Ledger for PostgresLedger {
 
     async fn ignored(&self, limit: usize) -> Result<Vec<Ignored>> {
         history::ignored(&self.pool, limit).await
+    }
+
+    async fn request(&self, key: &str) -> Result<Option<Request>> {
+        requests::request(&self.pool, key).await
+    }
+
+    async fn keep_request(&self, request: &Request) -> Result<Request> {
+        requests::keep_request(&self.pool, request).await
     }
 
     async fn replay(&self, ids: &[ArrivalId], how: Replay) -> Result<Vec<Replayed>> {

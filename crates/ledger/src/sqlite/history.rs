@@ -1,6 +1,7 @@
 use arrivage_model::{Arrival, ArrivalId, ETag, State, StoreKind, VersionId};
 use chrono::{DateTime, SecondsFormat, Utc};
 use sqlx::sqlite::SqliteRow;
+use sqlx::types::Json;
 use sqlx::{Decode, QueryBuilder, Row, Sqlite, SqliteConnection, Type};
 
 use super::classify;
@@ -15,12 +16,17 @@ pub(super) async fn arrivals(
     filter: &Filter,
     limit: usize,
 ) -> Result<Vec<Arrival>> {
+    // Without a glob, every row that is looked at is one that is wanted.
+    let rows = match filter.key {
+        None => limit.min(PAGE),
+        Some(_) => PAGE,
+    };
     let mut found = Vec::new();
     let mut before = filter.before;
     while found.len() < limit {
-        let page = page(database, filter, before).await?;
+        let page = page(database, filter, before, rows).await?;
         before = page.last().map(|arrival| arrival.id);
-        let is_last = page.len() < PAGE;
+        let is_last = page.len() < rows;
         let matches = |arrival: &Arrival| {
             filter
                 .key
@@ -40,6 +46,7 @@ async fn page(
     database: &Database,
     filter: &Filter,
     before: Option<ArrivalId>,
+    rows: usize,
 ) -> Result<Vec<Arrival>> {
     let moment = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
     let mut select =
@@ -65,7 +72,7 @@ async fn page(
     }
     select
         .push(" ORDER BY id DESC LIMIT ")
-        .push_bind(PAGE as i64);
+        .push_bind(rows as i64);
     let rows = select
         .build()
         .fetch_all(database.reading())
@@ -81,6 +88,18 @@ pub(super) async fn arrival(database: &Database, id: ArrivalId) -> Result<Option
         .await
         .map_err(classify::statement)?;
     find(&mut connection, id).await
+}
+
+pub(super) async fn arrivals_among(database: &Database, ids: &[ArrivalId]) -> Result<Vec<Arrival>> {
+    let rows = sqlx::query(
+        "-- ledger::arrivals_among
+        SELECT * FROM arrivage_arrivals WHERE id IN (SELECT value FROM json_each(?1)) ORDER BY id",
+    )
+    .bind(Json(ids))
+    .fetch_all(database.reading())
+    .await
+    .map_err(classify::statement)?;
+    rows.iter().map(read).collect()
 }
 
 pub(super) async fn find(

@@ -5,7 +5,7 @@ use sqlx::{Row, SqliteConnection};
 
 use super::database::Database;
 use super::{classify, history};
-use crate::again::{Again, again};
+use crate::again::{Again, Known, again};
 use crate::{FoundBy, Registered, Registration, Result};
 
 pub(super) async fn register(
@@ -68,7 +68,10 @@ async fn notify_again(
     let object = &found.object;
     let row = sqlx::query(
         "-- ledger::notify_again
-        SELECT a.id, a.state, a.last_message, EXISTS (
+        SELECT a.id, a.state, a.last_message,
+          coalesce(a.finished_at <= strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-1 minute'), 1)
+            AS rested,
+          EXISTS (
             SELECT 1 FROM arrivage_arrival b
             WHERE b.pipeline = a.pipeline AND b.store = a.store AND b.bucket = a.bucket
               AND b.key = a.key AND CASE b.state
@@ -88,8 +91,18 @@ async fn notify_again(
     let id = ArrivalId(row.get("id"));
     let state = history::state(&row)?;
     let last_message: Option<&str> = row.get("last_message");
-    let what = again(state, last_message, &found.found_by);
-    let is_new = message(&found.found_by).is_some_and(|message| last_message != Some(message));
+    let known = Known {
+        state,
+        last_message,
+        rested: row.get("rested"),
+    };
+    let what = again(known, &found.found_by);
+    let is_new = match &found.found_by {
+        FoundBy::Message(message) => last_message != Some(message),
+        // Said again, it has the same time, and changes nothing.
+        FoundBy::Webhook => true,
+        FoundBy::Listing | FoundBy::Person => false,
+    };
     let version = object.version_id.as_ref().map(|version| version.as_str());
     count(connection, id, &found.found_by, version).await?;
     if is_new {
@@ -112,21 +125,22 @@ async fn count(
     found_by: &FoundBy,
     version: Option<&str>,
 ) -> Result<()> {
-    let message = message(found_by);
-    if message.is_none() && version.is_none() {
+    let told = matches!(found_by, FoundBy::Message(_) | FoundBy::Webhook);
+    if !told && version.is_none() {
         return Ok(());
     }
     sqlx::query(
         "-- ledger::count
         UPDATE arrivage_arrival SET
-          duplicate_notifications = duplicate_notifications + (?2 IS NOT NULL),
+          duplicate_notifications = duplicate_notifications + ?4,
           last_message = coalesce(?2, last_message),
           version_id = coalesce(version_id, ?3)
         WHERE id = ?1",
     )
     .bind(id.0)
-    .bind(message)
+    .bind(message(found_by))
     .bind(version)
+    .bind(told)
     .execute(connection)
     .await
     .map_err(classify::statement)?;
@@ -211,7 +225,7 @@ pub(super) async fn put_last(connection: &mut SqliteConnection, id: ArrivalId) -
 fn message(found_by: &FoundBy) -> Option<&str> {
     match found_by {
         FoundBy::Message(id) => Some(id),
-        FoundBy::Listing | FoundBy::Person => None,
+        FoundBy::Webhook | FoundBy::Listing | FoundBy::Person => None,
     }
 }
 

@@ -20,6 +20,7 @@ mod order;
 mod pipelines;
 mod reconciling;
 mod replaying;
+mod requests;
 mod staging;
 mod target;
 mod unloading;
@@ -33,8 +34,8 @@ use async_trait::async_trait;
 
 use crate::{
     Backlog, ChunkTransaction, Claimed, Content, Declared, Destination, Dismissed, Filter, Ignored,
-    Ledger, Paused, Registered, Registration, RejectedRecord, Replay, Replayed, Result, Scope,
-    Standing, Unloaded, Unreadable,
+    Ledger, Paused, Registered, Registration, RejectedRecord, Replay, Replayed, Request, Result,
+    Scope, Standing, Unloaded, Unreadable,
 };
 use database::Database;
 
@@ -220,6 +221,10 @@ impl Ledger for SqliteLedger {
         history::arrival(&self.database, id).await
     }
 
+    async fn arrivals_among(&self, ids: &[ArrivalId]) -> Result<Vec<Arrival>> {
+        history::arrivals_among(&self.database, ids).await
+    }
+
     async fn rejects(
         &self,
         id: ArrivalId,
@@ -231,6 +236,14 @@ impl Ledger for SqliteLedger {
 
     async fn ignored(&self, limit: usize) -> Result<Vec<Ignored>> {
         kept::ignored(&self.database, limit).await
+    }
+
+    async fn request(&self, key: &str) -> Result<Option<Request>> {
+        requests::request(&self.database, key).await
+    }
+
+    async fn keep_request(&self, request: &Request) -> Result<Request> {
+        requests::keep_request(&self.database, request).await
     }
 
     async fn replay(&self, ids: &[ArrivalId], how: Replay) -> Result<Vec<Replayed>> {

@@ -49,6 +49,47 @@ pub(crate) async fn a_new_message_queues_again_what_rests<D: Database>() {
     }
 }
 
+pub(crate) async fn a_webhook_queues_again_what_has_rested_for_a_minute<D: Database>() {
+    let world = World::<D>::new().await;
+    let told = |key: &str| Registration {
+        found_by: FoundBy::Webhook,
+        ..found(key)
+    };
+    for state in [
+        State::Failed,
+        State::Superseded,
+        State::Dismissed,
+        State::Unloaded,
+    ] {
+        let key = state.as_str();
+        let id = world.notify(told(key)).await.id();
+        let claim = world.claim("owner").await;
+        let known = |state| Registered::Known(id, state);
+        assert_eq!(world.notify(told(key)).await, known(State::Loading));
+        world
+            .ledger
+            .fail(&claim.lease, &failure("broken"))
+            .await
+            .expect("fails");
+        world.set(id, &format!("state = '{state}'")).await;
+        // Said again for our answer got lost.
+        assert_eq!(world.notify(told(key)).await, known(state));
+        let rested = format!("finished_at = {}", D::moment(-58));
+        world.set(id, &rested).await;
+        assert_eq!(world.notify(told(key)).await, known(state));
+        let rested = format!("finished_at = {}", D::moment(-61));
+        world.set(id, &rested).await;
+        assert_eq!(world.notify(told(key)).await, Registered::Requeued(id));
+        // It waits, and then is loaded.
+        assert_eq!(world.notify(told(key)).await, known(State::Waiting));
+        let arrival = world.arrival(id).await;
+        assert_eq!(arrival.duplicate_notifications, 5, "{state}");
+        assert!(arrival.fence > claim.arrival.fence, "{state}");
+        world.set(id, "state = 'loaded'").await;
+        assert_eq!(world.notify(told(key)).await, known(State::Loaded));
+    }
+}
+
 pub(crate) async fn a_redelivery_a_listing_and_a_person_queue_nothing_again<D: Database>() {
     let world = World::<D>::new().await;
     let first = found("a");

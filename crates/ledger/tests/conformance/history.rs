@@ -1,4 +1,4 @@
-use arrivage_ledger::{Backlog, Filter, Ignored, Registration};
+use arrivage_ledger::{Backlog, Filter, Ignored, Registration, Request};
 use arrivage_model::{Arrival, ArrivalId, Checkpoint, Location, Pattern, State};
 
 use super::world::{LEASE, advance, failure, found, reject};
@@ -254,4 +254,46 @@ pub(crate) async fn a_pipeline_is_forgotten_only_when_nothing_is_outstanding<D: 
     assert_eq!(names().await, ["orders"], "it is configured");
     world.ledger.retain(&[]).await.expect("retains");
     assert!(names().await.is_empty());
+}
+
+pub(crate) async fn arrivals_are_found_by_their_ids<D: Database>() {
+    let world = World::<D>::new().await;
+    let a = world.register("a.csv").await;
+    world.register("b.csv").await;
+    let c = world.register("c.csv").await;
+    let among = async |wanted: &[ArrivalId]| {
+        ids(&world.ledger.arrivals_among(wanted).await.expect("answers"))
+    };
+    assert_eq!(among(&[c, ArrivalId(4711), a, a]).await, [a, c]);
+    assert!(among(&[]).await.is_empty());
+}
+
+pub(crate) async fn an_order_stands_once_under_its_key<D: Database>() {
+    let world = World::<D>::new().await;
+    let request = |key: &str, fingerprint: &str, arrivals: &[i64]| Request {
+        key: key.to_owned(),
+        fingerprint: fingerprint.to_owned(),
+        arrivals: arrivals.iter().copied().map(ArrivalId).collect(),
+    };
+    let keep = async |request: &Request| {
+        world
+            .ledger
+            .keep_request(request)
+            .await
+            .expect("keeps what stands")
+    };
+    let first = request("run'1", "f", &[3, 1]);
+    assert_eq!(world.ledger.request("run'1").await.expect("answers"), None);
+    assert_eq!(keep(&first).await, first);
+    assert_eq!(keep(&request("run'1", "other", &[9])).await, first);
+    let other = request("RUN'1", "f", &[]);
+    assert_eq!(keep(&other).await, other);
+    let found = world.ledger.request("run'1").await.expect("answers");
+    assert_eq!(found, Some(first));
+
+    // Two at once get the same.
+    let racing: Vec<Request> = (0..8).map(|n| request("race", "f", &[n])).collect();
+    let kept = racing.iter().map(keep);
+    let kept = futures::future::join_all(kept).await;
+    assert!(kept.iter().all(|stands| *stands == kept[0]), "{kept:?}");
 }

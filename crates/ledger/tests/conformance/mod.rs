@@ -72,6 +72,7 @@ macro_rules! conformance {
             }
             again {
                 a_new_message_queues_again_what_rests
+                a_webhook_queues_again_what_has_rested_for_a_minute
                 a_redelivery_a_listing_and_a_person_queue_nothing_again
                 a_loaded_arrival_stays_loaded
                 a_loaded_content_that_was_followed_by_another_is_told_apart
@@ -172,6 +173,8 @@ macro_rules! conformance {
             }
             history {
                 arrivals_are_listed_newest_first_and_filtered
+                arrivals_are_found_by_their_ids
+                an_order_stands_once_under_its_key
                 a_key_pattern_finds_the_few_among_many
                 rejects_are_read_page_by_page
                 ignored_objects_are_listed_newest_first

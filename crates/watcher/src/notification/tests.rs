@@ -125,6 +125,28 @@ fn envelopes_are_taken_off_however_they_are_nested() {
 }
 
 #[test]
+fn cloud_events_carry_what_they_are_about_as_their_data() {
+    let told = "+ s3://drop/orders/a b+c.csv etag 9dd4e461268c8034f5c8564e155c67a6 version - \
+        size 14 at 2026-11-22T09:14:07.482+00:00 sequencer 0055AED6DCD90281E5";
+    let event = fixture!("cloudevent-s3.json");
+    check(event, &[told]);
+    let batch = [b"[".as_slice(), event, b",", event, b"]"].concat();
+    check(&batch, &[told, told]);
+    let around = |data: serde_json::Value| {
+        json!({"specversion": "1.0", "id": "1", "source": "s", "type": "t", "data": data})
+            .to_string()
+    };
+    let whole: serde_json::Value = serde_json::from_slice(fixture!("aws-put.json")).expect("JSON");
+    check(around(whole.clone()).as_bytes(), &[AWS_PUT]);
+    check(around(json!(whole.to_string())).as_bytes(), &[AWS_PUT]);
+    check_unreadable(
+        br#"{"specversion": "1.0", "data_base64": "e30="}"#,
+        "without JSON in its data",
+    );
+    check_unreadable(around(json!(17)).as_bytes(), "no object");
+}
+
+#[test]
 fn a_half_readable_message_gives_what_can_be_read() {
     check(
         fixture!("aws-mixed.json"),

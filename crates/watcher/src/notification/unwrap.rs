@@ -28,6 +28,10 @@ struct Message<'a> {
     detail_type: Option<&'a RawValue>,
     #[serde(rename = "s3", borrow)]
     s3: Option<&'a RawValue>,
+    #[serde(rename = "specversion", borrow)]
+    cloud_event: Option<&'a RawValue>,
+    #[serde(rename = "data", borrow)]
+    data: Option<&'a RawValue>,
     #[serde(rename = "Sns", borrow)]
     sns: Option<&'a RawValue>,
     #[serde(rename = "body", borrow)]
@@ -80,6 +84,12 @@ fn object(text: &str, depth: usize, parsed: &mut Parsed) -> Result<(), String> {
             entry(element, depth, parsed)
         });
     }
+    if found.cloud_event.is_some() {
+        return match found.data {
+            Some(data) => message(data.get(), depth + 1, parsed),
+            None => Err("it is a CloudEvent without JSON in its data".to_owned()),
+        };
+    }
     if let Some(event) = found.event.and_then(string) {
         if event != "s3:TestEvent" {
             return Err(format!("{event:?} is no event that is known here"));
@@ -97,7 +107,7 @@ fn object(text: &str, depth: usize, parsed: &mut Parsed) -> Result<(), String> {
         return entry(text, depth, parsed);
     }
     Err(
-        "it has neither Records nor the envelope of SNS, and is no event of EventBridge: \
+        "it has neither Records nor the envelope of SNS, and is no event of EventBridge or CloudEvent: \
          nothing in it names an object"
             .to_owned(),
     )

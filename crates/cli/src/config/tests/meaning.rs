@@ -10,7 +10,7 @@ use chrono::{TimeZone, Utc};
 
 use super::*;
 use crate::config::sections::Token;
-use crate::config::source::{FolderSource, ListingSource, SqsSource};
+use crate::config::source::{FolderSource, ListingSource, SqsSource, WebhookSource};
 
 /// The only pipeline of a configuration in which `text` follows what every
 /// pipeline needs.
@@ -272,4 +272,20 @@ fn the_sample_is_sound() {
     check("events-2026-11-20.jsonl", Some("events"));
     check("events-2026-11-21.jsonl.zst", Some("events"));
     check("notes.txt", None);
+}
+
+#[test]
+fn a_webhook_is_a_source_whose_token_does_not_show() {
+    let text = "database.url = 'sqlite://a.db'\n[[source]]\nkind = 'webhook'\ntoken = 'hush'\n\
+        unreadable = 'leave'";
+    let config = sound(text);
+    let expect = [Source::Webhook(WebhookSource {
+        name: "webhook".into(),
+        unreadable: Unreadable::Leave,
+    })];
+    assert_eq!(config.sources().expect("sound"), expect);
+    assert_eq!(config.webhook_token().map(Token::expose), Some("hush"));
+    assert!(!format!("{config:?}").contains("hush"), "{config:?}");
+    let bare = "database.url = 'sqlite://a.db'\n[[source]]\nkind = 'webhook'";
+    assert_eq!(sound(bare).webhook_token(), None);
 }

@@ -37,7 +37,7 @@ url = 'mysql://root:hush@db/x'
 [processor]
 workers = 'two'
 [[source]]
-kind = 'webhook'
+kind = 'web-hook'
 [[pipeline]]
 name = 'orders'
 match = []
@@ -49,7 +49,7 @@ type = 'dat'
         &[
             "2: database.url: expected postgres://… or sqlite://…",
             "4: processor.workers: expected a whole number, found a string",
-            "6: source[0].kind: unknown kind \"webhook\"; the kinds are sqs, folder, listing",
+            "6: source[0].kind: unknown kind \"web-hook\"; the kinds are sqs, folder, listing, webhook",
             "7: pipeline.orders.table: missing",
             "9: pipeline.orders.match: it is empty, so no object would match",
             "10: pipeline.orders.mode: unknown mode \"replac\"; the modes are append, upsert, replace",
@@ -319,7 +319,7 @@ fn sources_are_told_apart() {
     let check_source = |text: &str, expect: &[&str]| check_section("[[source]]", text, expect);
     check_source(
         "name = 'x'",
-        &["2: source.x.kind: missing; the kinds are sqs, folder, listing"],
+        &["2: source.x.kind: missing; the kinds are sqs, folder, listing, webhook"],
     );
     check_source("kind = 'sqs'", &["2: source[0].queue_url: missing"]);
     check_source(
@@ -366,5 +366,33 @@ fn sources_are_told_apart() {
     check_source(
         "kind = 'folder'\nname = 'a'\npath = 'x'\n[[source]]\nkind = 'folder'\nname = 'b'\npath = './x/'",
         &["6: source.b: line 2 has the same path, \"/etc/arrivage/x\""],
+    );
+}
+
+#[test]
+fn a_webhook_is_one_and_needs_a_token_where_others_can_connect() {
+    let check_source = |text: &str, expect: &[&str]| check_section("[[source]]", text, expect);
+    let webhook = "kind = 'webhook'";
+    check_source(webhook, &[]);
+    check_source("kind = 'webhook'\ntoken = 'hush'\nname = 'minio'", &[]);
+    let two = "kind = 'webhook'\nname = 'a'\n[[source]]\nkind = 'webhook'\nname = 'b'";
+    check_source(two, &["5: source.b: line 2 has the same kind, \"webhook\""]);
+    check_source(
+        "kind = 'webhook'\nunreadable = 'drop'",
+        &["4: source[0].unreadable: unknown value \"drop\"; the values are record, leave"],
+    );
+    let needed = "needed, because others can connect to listen = \"0.0.0.0:80\"";
+    let open = "token = 'x'\nlisten = '0.0.0.0:80'\n[[source]]\nkind = 'webhook'\ntoken = ";
+    check_section(
+        "[http]",
+        &format!("{open}''"),
+        &[&format!("7: source[0].token: {needed}")],
+    );
+    check_section("[http]", &format!("{open}'hush'"), &[]);
+    let without = open.replace("\ntoken = ", "");
+    check_section(
+        "[http]",
+        &without,
+        &[&format!("5: source[0].token: {needed}")],
     );
 }

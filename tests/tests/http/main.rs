@@ -1,0 +1,6 @@
+//! The webhook and the API, asked as senders and schedulers ask them.
+
+mod following;
+mod ordering;
+mod webhook;
+mod world;
