@@ -28,7 +28,8 @@ Usage: cargo xtask COMMAND
             what is shipped in deploy/, against its schemas; --write makes the
             plain manifests from the chart
   servers   starts the servers of the tests and stays until Ctrl-C
-  bench     load: beside psql's \\copy, ratios of time, and peak memory
+  bench     throughput [--peers]: beside psql's \\copy, ratios of time
+            memory: what is resident while a file is loaded
             ledger: what the ledger's writes cost, and how long claims take
   soak      [--minutes N] [--seed S] [--plant lost|doubled|forgetful]
             the program under every fault at once, and then an audit";
@@ -41,7 +42,11 @@ fn main() -> ExitCode {
         ["manifests"] => manifests::build_and_check().map(|()| ExitCode::SUCCESS),
         ["manifests", "--write"] => manifests::write().map(|()| ExitCode::SUCCESS),
         ["servers"] => servers::stay(),
-        ["bench", "load"] => bench::bench().map(|()| ExitCode::SUCCESS),
+        ["bench", "throughput"] => bench::throughput::bench(false).map(|()| ExitCode::SUCCESS),
+        ["bench", "throughput", "--peers"] => {
+            bench::throughput::bench(true).map(|()| ExitCode::SUCCESS)
+        }
+        ["bench", "memory"] => bench::memory::bench().map(|()| ExitCode::SUCCESS),
         ["bench", "ledger"] => bench::ledger::bench().map(|()| ExitCode::SUCCESS),
         ["soak", ref order @ ..] => soak::soak(order),
         _ => {

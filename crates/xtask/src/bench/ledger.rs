@@ -1,15 +1,15 @@
 //! `cargo xtask bench ledger`: what the exactly-once path costs, and how long claims take in a
 //! ledger that has seen a lot.
 
-use std::fs;
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 use xtask::place::target;
-use xtask::postgres::{Cluster, sql};
+use xtask::postgres::sql;
 use xtask::process::tied;
 
-use super::{Bench, ROUNDS, ROWS, build, median, plain};
+use super::data::Lineitem;
+use super::{Bench, Load, ROUNDS, build, median};
 
 /// What the ledger holds while claims are timed.
 const LOADED: u64 = 1_000_000;
@@ -33,31 +33,32 @@ const WITHOUT_WRITES: &str = "
     $$";
 
 pub(crate) fn bench() -> Result<()> {
-    build(&["--package", "arrivage-cli"])?;
     build(&["--package", "arrivage-ledger", "--example", "claim_latency"])?;
-    let folder = target().join("bench");
-    fs::create_dir_all(&folder)?;
-    let cluster = Cluster::start_new().context("PostgreSQL does not start")?;
-    let bench = Bench {
-        url: cluster.url(),
-        folder,
-    };
+    let bench = Bench::start()?;
     cost(&bench)?;
     claims(&bench)
 }
 
 /// The same load with and without the ledger's writes, in turn.
 fn cost(bench: &Bench) -> Result<()> {
-    let file = plain(&bench.folder)?;
+    let data = Lineitem::of("0.2", &bench.folder)?;
+    let file = data.plain.display().to_string();
+    let load = Load {
+        what: &file,
+        store: None,
+        connections: 2,
+        rows: data.rows,
+    };
     let (mut with, mut without) = (Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
-        with.push(bench.load(&file, ROWS)?.0);
-        without.push(bench.load_after(&file, ROWS, WITHOUT_WRITES)?.0);
+        with.push(bench.load(&load)?.time);
+        without.push(bench.load_after(&load, WITHOUT_WRITES)?.time);
         println!("round {round} of {ROUNDS}");
     }
     let (with, without) = (median(&mut with), median(&mut without));
     println!(
-        "{ROWS} rows, medians of {ROUNDS}: {:.2} s, without the ledger's writes {:.2} s: {:.3}",
+        "{} rows, medians of {ROUNDS}: {:.2} s, without the ledger's writes {:.2} s: {:.3}",
+        data.rows,
         with.as_secs_f64(),
         without.as_secs_f64(),
         with.as_secs_f64() / without.as_secs_f64()

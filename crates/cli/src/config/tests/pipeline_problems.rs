@@ -27,7 +27,7 @@ fn pipelines_are_told_apart_and_match_something() {
     check_match("['']", "[0]: no glob: it is empty");
     check_match(
         "['https://b/*']",
-        "[0]: no store has the scheme \"https\"; write s3://bucket/glob, or a path",
+        "[0]: no store has the scheme \"https\"; write s3://bucket/glob, folder://source/glob, or a path",
     );
     check_section(
         "[[pipeline]]",
