@@ -199,15 +199,10 @@ fn accepts(directory: &Path) -> Result<()> {
     let mut problems = Problems::default();
     let compose = directory.join("compose.toml");
     fs::copy(workspace().join("deploy/arrivage.toml"), compose)?;
-    let schema = fs::read_to_string(workspace().join("docs/arrivage.schema.json"))?;
     let mut count = 0;
     for entry in fs::read_dir(directory)? {
         let file = entry?.path();
         if file.extension().is_none_or(|extension| extension != "toml") {
-            continue;
-        }
-        if !schema.contains("webhook") && fs::read_to_string(&file)?.contains("webhook") {
-            println!("   not looked at: {} (no webhook yet)", file.display());
             continue;
         }
         problems.note(accepts_one(&file));

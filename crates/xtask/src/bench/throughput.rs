@@ -1,7 +1,6 @@
 //! `cargo xtask bench throughput`: a gzip'ed object in S3, every value of it validated, loaded
 //! exactly once, beside `psql \copy` of the plain local file, and beside what else one would use.
 
-use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -70,29 +69,18 @@ pub(crate) fn bench(peers: bool) -> Result<()> {
         "aws s3 cp | gzip -dc | psql \\copy",
         bench.peer(&data, pipe)?,
     );
-    let sling = tools()?.program("sling");
+    let python = tools()?.python();
     let run = |url: &str| {
-        let mut run = tied(&sling);
-        run.args([
-            "run",
-            "--src-stream",
-            &format!("file://{}", local(&data.gzip)),
-        ])
-        .args([
-            "--tgt-conn",
-            &format!("{url}?sslmode=disable"),
-            "--tgt-object",
-        ])
-        .args(["public.lineitem", "--mode", "truncate"])
-        .stdout(Stdio::null());
+        let mut run = tied(&python);
+        run.args(["-c", SLING, "run", "--mode", "truncate"])
+            .args(["--src-stream", &format!("file://{}", data.gzip.display())])
+            .args(["--tgt-conn", &format!("{url}?sslmode=disable")])
+            .args(["--tgt-object", "public.lineitem"])
+            .stdout(Stdio::null());
         run
     };
     tell("sling run, gzip, local file", bench.peer(&data, run)?);
     Ok(())
-}
-
-fn local(path: &Path) -> String {
-    path.display().to_string()
 }
 
 impl Bench {
