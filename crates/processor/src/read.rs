@@ -256,6 +256,7 @@ async fn open(source: &Source) -> Result<Opened, LoadError> {
     } else {
         let part = Persistence {
             part: magic::LENGTH as u64,
+            ahead: false,
             ..Persistence::default()
         };
         let first = first_bytes(&mut Box::pin(stream(source, 0, part))).await?;

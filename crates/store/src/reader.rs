@@ -1,3 +1,4 @@
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -5,6 +6,8 @@ use arrivage_model::Object;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::time::{Instant, sleep};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 use crate::store::{Body, Store};
 use crate::{Backoff, Policy, StoreError};
@@ -18,6 +21,9 @@ pub type Progress = Arc<dyn Fn() + Send + Sync>;
 pub struct Persistence {
     /// So many bytes are asked for at a time.
     pub part: u64,
+    /// Whether the next part is asked for while one is being read, so that the
+    /// store's time to answer is not waited for between them.
+    pub ahead: bool,
     /// The waits between failures without a byte in between; when its tries
     /// are used up the last error is handed on.
     pub policy: Policy,
@@ -30,6 +36,7 @@ impl Default for Persistence {
     fn default() -> Self {
         Self {
             part: 8 * 1024 * 1024,
+            ahead: true,
             policy: Policy::default().tries(8),
             appears_within: Duration::from_secs(60),
         }
@@ -46,9 +53,17 @@ pub struct ObjectReader {
     progress: Progress,
     position: u64,
     body: Option<Body>,
+    /// The part after this one, on its way. Its body waits in the connection.
+    next: Option<Ahead>,
     backoff: Backoff,
     missing_since: Option<Instant>,
     over: bool,
+}
+
+/// A part that was asked for before its bytes are wanted.
+struct Ahead {
+    start: u64,
+    answer: AbortOnDropHandle<Result<Body, StoreError>>,
 }
 
 impl ObjectReader {
@@ -68,6 +83,7 @@ impl ObjectReader {
             progress,
             position: from,
             body: None,
+            next: None,
             backoff: Backoff::new(persistence.policy),
             missing_since: None,
             over: false,
@@ -84,6 +100,7 @@ impl ObjectReader {
                 Ok(None) => self.over = true,
                 Err(error) => {
                     self.body = None;
+                    self.next = None;
                     if let Err(error) = self.cope(error).await {
                         self.over = true;
                         return Some(Err(error));
@@ -133,6 +150,7 @@ impl ObjectReader {
         match body.chunks.next().await {
             Some(Ok(block)) => {
                 self.take(block.len() as u64, size)?;
+                self.ask_ahead(size);
                 Ok(Some(block))
             }
             Some(Err(error)) => Err(error),
@@ -166,9 +184,18 @@ impl ObjectReader {
             let place = self.position;
             return Err(self.contradiction(format!("it has {size} bytes, and {place} were read")));
         }
-        let end = size.min(self.position.saturating_add(self.persistence.part.max(1)));
-        let range = self.position..end;
-        let body = self.store.read(&self.object, range).await?;
+        let body = match &mut self.next {
+            Some(next) if next.start == self.position => {
+                let answer = (&mut next.answer).await;
+                self.next = None;
+                answer.unwrap_or_else(|_| Err(StoreError::cut("it was given up")))?
+            }
+            _ => {
+                self.next = None;
+                let range = self.part(self.position, size);
+                self.store.read(&self.object, range).await?
+            }
+        };
         (self.progress)();
         if body.range.start != self.position || body.total != size || body.range.end > size {
             let what = format!("{:?} of {} came instead of {size}", body.range, body.total);
@@ -176,6 +203,24 @@ impl ObjectReader {
         }
         self.body = Some(body);
         Ok(())
+    }
+
+    fn part(&self, start: u64, size: u64) -> Range<u64> {
+        start..size.min(start.saturating_add(self.persistence.part.max(1)))
+    }
+
+    /// Asks for the part after the one that is being read.
+    fn ask_ahead(&mut self, size: u64) {
+        let Some(body) = &self.body else { return };
+        let start = body.range.end;
+        if !self.persistence.ahead || self.next.is_some() || start >= size {
+            return;
+        }
+        let (store, object) = (Arc::clone(&self.store), self.object.clone());
+        let range = self.part(start, size);
+        let asking = async move { store.read(&object, range).await };
+        let answer = AbortOnDropHandle::new(tokio::spawn(asking.in_current_span()));
+        self.next = Some(Ahead { start, answer });
     }
 
     fn take(&mut self, length: u64, size: u64) -> Result<(), StoreError> {

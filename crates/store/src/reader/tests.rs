@@ -157,6 +157,7 @@ fn quick() -> Persistence {
     let millisecond = Duration::from_millis(1);
     Persistence {
         part: PART,
+        ahead: false,
         policy: Policy {
             first: millisecond,
             cap: millisecond,
@@ -227,6 +228,36 @@ async fn an_object_is_read_part_by_part_from_any_byte() {
         assert_eq!(outcome.asked.len() as u64, (SIZE - from).div_ceil(PART));
     }
     assert_eq!(whole(object(), 59, vec![]).await.asked, ["read 59..64"]);
+}
+
+/// While one part is read the next one is on its way, and whatever breaks, every byte comes once.
+#[tokio::test]
+async fn a_part_is_asked_for_before_it_is_wanted() {
+    let ahead = Persistence {
+        ahead: true,
+        ..quick()
+    };
+    let store = Arc::new(Scripted::default());
+    let mut reader = ObjectReader::new(store.clone(), object(), 0, ahead, Arc::new(|| {}));
+    reader.next().await.unwrap().unwrap();
+    tokio::task::yield_now().await;
+    let asked = store.asked.lock().unwrap().clone();
+    assert_eq!(asked, ["read 0..10", "read 10..20"]);
+
+    for broken in 0..7 {
+        for count in 0..4 {
+            let turn = |nth| match (nth == broken, count) {
+                (false, _) => Turn::CutAfter(PART.min(SIZE - nth * PART)),
+                (true, 0) => Turn::Fail(busy()),
+                (true, 1) => Turn::EndAfter(2),
+                (true, count) => Turn::CutAfter(count),
+            };
+            // Whole parts that break after their last byte are whole.
+            let outcome = outcome(object(), 0, ahead, (0..7).map(turn).collect()).await;
+            assert!(outcome.error.is_none(), "{:?}", outcome.error);
+            assert_eq!(outcome.bytes, content(), "part {broken}, {count}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ const PART: u64 = 40;
 fn quick() -> Persistence {
     Persistence {
         part: PART,
+        ahead: true,
         policy: Policy {
             first: Duration::from_millis(1),
             cap: Duration::from_millis(1),

@@ -57,6 +57,7 @@ async fn check(part: u64, answers: &[[&str; 3]], expect: Result<&str, &str>) -> 
         sequencer: None,
     };
     let persistence = Persistence {
+        ahead: true,
         part,
         policy: Policy {
             first: Duration::from_millis(1),

@@ -22,6 +22,7 @@ fn object(place: &Server, stored: &Stored, size: u64) -> Object {
 fn brief() -> Persistence {
     Persistence {
         part: 2,
+        ahead: true,
         policy: Policy {
             first: Duration::from_millis(1),
             cap: Duration::from_millis(1),
