@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::Semaphore;
@@ -23,8 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Answered whoever asks, and however much is going on.
 const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
-/// Has a token of its own.
+/// Has a token of its own. RustFS looks for life at the root.
 const NOTIFICATIONS: &str = "/notifications";
+const ROOT: &str = "/";
 
 pub(crate) struct Door {
     token: Option<Token>,
@@ -46,11 +47,12 @@ pub(crate) async fn pass(State(door): State<Arc<Door>>, request: Request, next: 
     if PROBES.contains(&path) {
         return worded(next.run(request).await);
     }
+    let is_open = path == NOTIFICATIONS || (path == ROOT && request.method() == Method::HEAD);
     let shown = door
         .token
         .as_ref()
         .is_none_or(|token| token.is_shown_by(request.headers()));
-    if path != NOTIFICATIONS && !shown {
+    if !is_open && !shown {
         let detail = "send the token of http.token as Authorization: Bearer …";
         return Problem::new(StatusCode::UNAUTHORIZED, detail).into_response();
     }

@@ -67,6 +67,7 @@ fn router(actions: Arc<Actions>, stop: CancellationToken) -> Router {
 fn routes(stop: CancellationToken) -> Vec<(&'static str, MethodRouter<Arc<Actions>>)> {
     let seats = live::Seats::new(stop);
     vec![
+        ("/", head(notifications::probe_root)),
         ("/healthz", get(probes::healthz)),
         ("/readyz", get(probes::readyz)),
         ("/metrics", get(probes::metrics)),

@@ -17,6 +17,14 @@ pub(crate) async fn probe(State(actions): Shared) -> StatusCode {
     }
 }
 
+/// RustFS looks here whether somebody is there before it sends.
+#[utoipa::path(head, path = "/", tag = "notifications", security(()), responses(
+    (status = 200, description = "Somebody is."),
+    (status = 404, description = "The configuration has no webhook source.")))]
+pub(crate) async fn probe_root(state: Shared) -> StatusCode {
+    probe(state).await
+}
+
 /// Takes in a notification: events of S3 as MinIO, RustFS and Ceph send them,
 /// EventBridge's, or CloudEvents (structured, batched or binary). 2xx says that all
 /// of it is durable.

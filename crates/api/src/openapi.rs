@@ -23,6 +23,7 @@ use crate::{arrivals, live, loads, notifications, pipelines, probes, reconciliat
         probes::metrics,
         document,
         notifications::probe,
+        notifications::probe_root,
         notifications::take,
         arrivals::list,
         arrivals::one,

@@ -58,6 +58,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("s3s", &["arrivage-testkit"]),
     ("sqlx", &["arrivage-ledger", "arrivage-tests"]),
     ("stateright", &["arrivage-protocol"]),
+    ("utoipa", &["arrivage-api"]),
 ];
 
 /// How the libraries' names begin, and the files and directories that may use them.
@@ -77,7 +78,7 @@ const NAMES: &[(&[&str], &[&str])] = &[
             "crates/watcher/src/sqs/",
         ],
     ),
-    (&["axum"], &["crates/api/src/"]),
+    (&["axum", "utoipa"], &["crates/api/src/"]),
     (&["clap"], &["crates/cli/src/"]),
     (&["sqlx"], &["crates/ledger/src/"]),
 ];

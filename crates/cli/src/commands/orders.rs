@@ -69,6 +69,11 @@ impl Orders {
             ids.extend(self.register(batch).await.map_err(refusal)?);
         }
         self.queue_what_stands_again(&ids).await?;
+        tracing::info!(
+            url = order.url,
+            arrivals = ids.len(),
+            "took an order to load"
+        );
         self.ring();
         Ok(ids)
     }
@@ -92,10 +97,12 @@ impl Orders {
         let answers = ledger.replay(&[id], how).await;
         let answers = answers.map_err(|error| refusal(error.into()))?;
         match answers.first() {
-            Some(Replayed::Queued | Replayed::AlreadyLoaded) => {
+            Some(Replayed::Queued) => {
+                tracing::info!(arrival.id = id.0, "took an order to replay");
                 self.ring();
                 Ok(())
             }
+            Some(Replayed::AlreadyLoaded) => Ok(()),
             Some(Replayed::Loading) => Err(Refusal::Conflict(format!(
                 "arrival {id} is being loaded; \"force\": true fences its processor"
             ))),
