@@ -1,4 +1,5 @@
-//! The Python environment with ministack and the AWS CLI, under cargo's target directory.
+//! Python environments under cargo's target directory: one with ministack and the AWS CLI, one with
+//! DuckDB.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,17 +13,36 @@ use crate::place::{find_program, target};
 /// with ministack about it.)
 const PACKAGES: &[&str] = &["ministack==1.5.33", "awscli==1.46.3"];
 
+/// What Arrivage is compared with; apart, so that it comes and goes without the servers.
+const DUCKDB: &[&str] = &["duckdb==2.0.0"];
+
 /// A Python environment that has the packages.
 #[derive(Clone, Debug)]
-pub struct Venv(PathBuf);
+pub struct Venv {
+    path: PathBuf,
+    packages: &'static [&'static str],
+}
 
 impl Venv {
-    /// The environment, made where it is missing or has other packages. Several processes may ask
-    /// for it at the same time: one makes it, the others wait.
+    /// The environment of the servers.
     pub fn prepare() -> Result<Self> {
-        let venv = Self(target().join("venv"));
+        Self::prepare_with("venv", PACKAGES)
+    }
+
+    /// The one with DuckDB.
+    pub fn prepare_duckdb() -> Result<Self> {
+        Self::prepare_with("venv-duckdb", DUCKDB)
+    }
+
+    /// An environment, made where it is missing or has other packages. Several processes may ask
+    /// for it at the same time: one makes it, the others wait.
+    fn prepare_with(name: &str, packages: &'static [&'static str]) -> Result<Self> {
+        let venv = Self {
+            path: target().join(name),
+            packages,
+        };
         fs::create_dir_all(target())?;
-        let lock = File::create(target().join("venv.lock"))?;
+        let lock = File::create(target().join(format!("{name}.lock")))?;
         lock.lock()?;
         if !venv.is_complete() {
             venv.make()?;
@@ -32,12 +52,12 @@ impl Venv {
 
     /// Its interpreter.
     pub fn python(&self) -> PathBuf {
-        self.0.join("bin/python")
+        self.path.join("bin/python")
     }
 
     /// Its AWS CLI.
     pub fn aws(&self) -> PathBuf {
-        self.0.join("bin/aws")
+        self.path.join("bin/aws")
     }
 
     /// Whether the list of what is in it, written last, is there. It names the place as well:
@@ -49,10 +69,10 @@ impl Venv {
     fn make(&self) -> Result<()> {
         let python = find_program("python3")
             .context("this needs Python 3.10 or newer: install it (Debian: python3-venv)")?;
-        if self.0.exists() {
-            fs::remove_dir_all(&self.0)?;
+        if self.path.exists() {
+            fs::remove_dir_all(&self.path)?;
         }
-        run(Command::new(python).args(["-m", "venv"]).arg(&self.0))
+        run(Command::new(python).args(["-m", "venv"]).arg(&self.path))
             .context("cannot make a Python environment (Debian: apt-get install python3-venv)")?;
         run(Command::new(self.python())
             .args([
@@ -62,18 +82,18 @@ impl Venv {
                 "--quiet",
                 "--disable-pip-version-check",
             ])
-            .args(PACKAGES))
+            .args(self.packages))
         .context("cannot install the Python packages")?;
         fs::write(self.list(), self.contents())?;
         Ok(())
     }
 
     fn contents(&self) -> String {
-        format!("{}\n{}\n", self.0.display(), PACKAGES.join("\n"))
+        format!("{}\n{}\n", self.path.display(), self.packages.join("\n"))
     }
 
     fn list(&self) -> PathBuf {
-        self.0.join("arrivage-packages")
+        self.path.join("arrivage-packages")
     }
 }
 

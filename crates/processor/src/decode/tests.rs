@@ -1,10 +1,12 @@
 mod csv;
 mod dialects;
+mod differential;
 mod encodings;
 mod header;
 mod json;
 mod pieces;
 mod places;
+mod polluted;
 mod reference;
 mod state;
 
