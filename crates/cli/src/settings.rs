@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use arrivage_model::{
     ColumnType, Compression, Delimiter, Encoding, ExtraColumns, InvalidBytes, MissingColumns,
-    Ragged, RepeatedHeader, TableName,
+    Positions, Ragged, RepeatedHeader, TableName,
 };
 use serde_json::{Value, json};
 use toml::de::DeValue;
@@ -222,13 +222,34 @@ tables! {
         ..any: AnyFormat,
     }
 
+    /// Every value has its positions in a line, which the columns say in `from`.
+    struct FixedWidth {
+        ..any: AnyFormat,
+        /// What positions count: `characters` or `bytes`.
+        positions: Positions = "characters",
+        /// Physical lines before the first record.
+        skip_lines: u64 = 0,
+        /// Lines at the end that are no records, such as totals, at most 100; blank ones do not count.
+        skip_last: u64 = 0,
+        /// Lines like this are no records, wherever they stand; `*` stands for any text, as in `Total*`.
+        trailer: Option<String>,
+        /// Lines that start with it are skipped.
+        comment: Option<Byte>,
+        /// Whether blanks around values are left out.
+        trim: bool = true,
+        /// Words that mean NULL.
+        null: List<String> = [""],
+        /// What becomes of a line that ends before the last position of a column: `pad` fills up with blanks.
+        ragged: Ragged = "reject",
+    }
+
     /// `[[pipeline.column]]`
     struct Column {
         /// In the table.
         name: String,
         /// PostgreSQL's name of it; otherwise the table's.
         r#type: Option<ColumnType>,
-        /// A header, a position (1 is the first), a JSON pointer (`/a/b`) or a capture of `match` (`{name}`); otherwise the column's own name.
+        /// A header, a position (1 is the first), positions of a line (`1-8`, or `9-` up to its end), a JSON pointer (`/a/b`) or a capture of `match` (`{name}`); otherwise the column's own name.
         from: Option<Origin>,
         /// How dates and times are written (strftime); otherwise ISO 8601.
         format: Option<String>,
@@ -262,6 +283,7 @@ kinds! {
     enum Format = "csv" {
         Csv = "csv",
         JsonLines = "json-lines",
+        FixedWidth = "fixed-width",
     }
 }
 
@@ -280,6 +302,7 @@ words! {
         "lz4" => Self::Lz4,
     }
     InvalidBytes, "value" { "reject" => Self::Reject, "replace" => Self::Replace, }
+    Positions, "value" { "characters" => Self::Characters, "bytes" => Self::Bytes, }
     RepeatedHeader, "value" { "record" => Self::Record, "skip" => Self::Skip, }
     ExtraColumns, "value" { "ignore" => Self::Ignore, "reject" => Self::Reject, "keep" => Self::Keep, }
     MissingColumns, "value" { "reject" => Self::Reject, "leave" => Self::Leave, }

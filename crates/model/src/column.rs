@@ -208,10 +208,30 @@ pub enum ColumnSource {
     Name(String),
     /// The field at this place; the first is 1.
     Position(usize),
+    /// What stands between two positions of a line.
+    Range(Range),
     /// The value at this JSON pointer (RFC 6901).
     Pointer(String),
     /// The part of the key that `{name}` in the pipeline's `match` captured.
     Capture(String),
+}
+
+/// Positions of a line; the first of all is 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Range {
+    /// The first.
+    pub first: usize,
+    /// The last; nothing: the line's.
+    pub last: Option<usize>,
+}
+
+impl Range {
+    /// Whether both hold some position.
+    #[must_use]
+    pub fn overlaps(self, other: Self) -> bool {
+        let last = |range: Self| range.last.unwrap_or(usize::MAX);
+        self.first <= last(other) && other.first <= last(self)
+    }
 }
 
 /// A column as the configuration declares it. The table's own columns fill in

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Column, Csv, Encoding, InvalidBytes, Pattern};
+use crate::{Column, Csv, Encoding, FixedWidth, InvalidBytes, Pattern};
 
 /// The declared way to load a class of objects into one table.
 #[derive(Clone, Debug)]
@@ -104,6 +104,8 @@ pub enum Format {
     Csv(Csv),
     /// One JSON object a line.
     JsonLines(JsonLines),
+    /// Every value has its positions in a line.
+    FixedWidth(FixedWidth),
 }
 
 impl Format {
@@ -113,6 +115,7 @@ impl Format {
         match self {
             Self::Csv(_) => "csv",
             Self::JsonLines(_) => "json-lines",
+            Self::FixedWidth(_) => "fixed-width",
         }
     }
 }

@@ -2,6 +2,10 @@
 //!
 //! Errors are `anyhow`, for a test ends with `?` and shows the whole chain.
 
+use std::path::PathBuf;
+
+use xtask::venv::Venv;
+
 mod background;
 mod eventually;
 mod ministack;
@@ -17,6 +21,11 @@ pub use xtask::chance::Chance;
 pub use xtask::place::unique_name;
 pub use xtask::process::tied;
 pub use xtask::proxy::{Proxy, Question, Verdict};
+
+/// The Python interpreter of an environment that has DuckDB.
+pub fn duckdb_python() -> anyhow::Result<PathBuf> {
+    Ok(Venv::prepare_duckdb()?.python())
+}
 
 /// Runs what waits for a server or a program where it holds up no other task.
 async fn blocking<T: Send + 'static>(

@@ -13,6 +13,9 @@ use crate::place::{find_program, target};
 /// with ministack about it.)
 const PACKAGES: &[&str] = &["ministack==1.5.33", "awscli==1.46.3"];
 
+/// What Arrivage is compared with; apart, so that it comes and goes without the servers.
+const DUCKDB: &[&str] = &["duckdb==2.0.0"];
+
 /// A Python environment that has the packages.
 #[derive(Clone, Debug)]
 pub struct Venv {
@@ -24,6 +27,11 @@ impl Venv {
     /// The environment of the test servers.
     pub fn prepare() -> Result<Self> {
         Self::prepare_with("venv", PACKAGES)
+    }
+
+    /// The one with DuckDB.
+    pub fn prepare_duckdb() -> Result<Self> {
+        Self::prepare_with("venv-duckdb", DUCKDB)
     }
 
     /// The environment of this name with these packages, made where it is missing or has others.

@@ -1,7 +1,7 @@
-use arrivage_model::{Column, ColumnSource, ColumnType, Pattern};
+use arrivage_model::{Column, ColumnSource, ColumnType, Pattern, Range};
 use chrono::format::{Item, StrftimeItems};
 
-use crate::settings::{self, Format, Key, Origin, Reader, Typed};
+use crate::settings::{self, Format, Key, List, Origin, Reader, Typed};
 
 pub(super) fn column(
     typed: &settings::Column,
@@ -44,7 +44,13 @@ fn source(
     reader: &mut Reader<'_>,
 ) -> Option<Option<ColumnSource>> {
     let from = match &typed.from {
-        Key::Absent => return Some(None),
+        Key::Absent => {
+            let fixed = matches!(format?.value, Format::FixedWidth(_));
+            if fixed && let Some(name) = typed.name.typed() {
+                reader.complain(&name.place, format!("it needs a from, {POSITIONS}"));
+            }
+            return Some(None);
+        }
         Key::Unusable => return None,
         Key::Here(from) => from,
     };
@@ -54,6 +60,10 @@ fn source(
         (Origin::Position(_), Format::JsonLines(_)) => {
             Err("JSON has no positions; give a name or a JSON pointer".to_owned())
         }
+        (Origin::Position(position), Format::FixedWidth(_)) => Ok(ColumnSource::Range(Range {
+            first: *position,
+            last: Some(*position),
+        })),
         (Origin::Position(position), Format::Csv(_)) => Ok(ColumnSource::Position(*position)),
         (Origin::Text(text), _) if text.is_empty() => Err("it is empty".to_owned()),
         (Origin::Text(text), _) if capture(text).is_some() => {
@@ -64,9 +74,55 @@ fn source(
         (Origin::Text(text), Format::Csv(csv)) if csv.header.get() == Some(false) => Err(format!(
             "header = false leaves no header to find {text:?} in; give a position"
         )),
+        (Origin::Text(text), Format::FixedWidth(_)) => range(text),
         (Origin::Text(text), _) => Ok(ColumnSource::Name(text.clone())),
     };
     reader.take(&from.place, source).map(Some)
+}
+
+const POSITIONS: &str =
+    "its first and last position, such as \"1-8\", or \"9-\" up to the line's end";
+
+/// `1-8`, or `9-`
+fn range(text: &str) -> Result<ColumnSource, String> {
+    let problem = || format!("{text:?} is no range of positions; give {POSITIONS}");
+    let (first, last) = text.split_once('-').ok_or_else(problem)?;
+    let first = first.trim().parse().map_err(|_| problem())?;
+    let last = match last.trim() {
+        "" => None,
+        last => Some(last.parse().map_err(|_| problem())?),
+    };
+    if first == 0 || last.is_some_and(|last| last < first) {
+        return Err(problem());
+    }
+    Ok(ColumnSource::Range(Range { first, last }))
+}
+
+/// Complains about columns of a line that hold the same position.
+pub(super) fn check_apart(
+    typed: &List<settings::Column>,
+    columns: &[Option<Column>],
+    reader: &mut Reader<'_>,
+) {
+    let ranges: Vec<_> = typed
+        .iter()
+        .zip(columns)
+        .filter_map(|(typed, column)| match column.as_ref()?.from {
+            Some(ColumnSource::Range(range)) => Some((typed.as_ref()?, range)),
+            _ => None,
+        })
+        .collect();
+    for (at, (typed, range)) in ranges.iter().enumerate() {
+        let other = ranges[..at]
+            .iter()
+            .find(|(_, other)| range.overlaps(*other));
+        if let (Some((other, _)), Some(from)) = (other, typed.from.typed())
+            && let Some(name) = other.name.typed()
+        {
+            let message = format!("it overlaps with the column {}", name.value);
+            reader.complain(&from.place, message);
+        }
+    }
 }
 
 /// `{day}` → `day`

@@ -1,9 +1,10 @@
 use arrivage_model::{
-    Csv, Delimiter, ExtraColumns, Format, JsonLines, Limits, MissingColumns, RepeatedHeader,
+    Csv, Delimiter, Encoding, ExtraColumns, FixedWidth, Format, JsonLines, Limits, MissingColumns,
+    Positions, RepeatedHeader,
 };
 
 use super::rules::at_least;
-use crate::settings::{self, Byte, Key, Reader, Size};
+use crate::settings::{self, Byte, Key, List, Reader, Size};
 
 /// As many lines at the end are looked for at most.
 const MOST_LAST_LINES: u64 = 100;
@@ -15,6 +16,7 @@ pub(super) fn format(typed: &settings::Format, reader: &mut Reader<'_>) -> Optio
     match typed {
         settings::Format::Csv(typed) => csv(typed, reader).map(Format::Csv),
         settings::Format::JsonLines(_) => Some(Format::JsonLines(JsonLines {})),
+        settings::Format::FixedWidth(typed) => fixed_width(typed, reader).map(Format::FixedWidth),
     }
 }
 
@@ -41,10 +43,6 @@ fn csv(typed: &settings::Csv, reader: &mut Reader<'_>) -> Option<Csv> {
     {
         reader.complain(&escape.place, "without a quote there is nothing to escape");
     }
-    let null = typed.null.typed()?.iter();
-    let null: Option<_> = null
-        .map(|word| Some(word.as_ref()?.value.clone()))
-        .collect();
     Some(Csv {
         delimiter,
         quote,
@@ -55,7 +53,7 @@ fn csv(typed: &settings::Csv, reader: &mut Reader<'_>) -> Option<Csv> {
         trailer: typed.trailer.get(),
         comment,
         trim: typed.trim.get()?,
-        null: null?,
+        null: words(&typed.null)?,
         ragged: typed.ragged.get()?,
         repeated_header: typed.repeated_header.get()?,
         extra_columns: typed.extra_columns.get()?,
@@ -63,18 +61,58 @@ fn csv(typed: &settings::Csv, reader: &mut Reader<'_>) -> Option<Csv> {
     })
 }
 
-/// Complains about what cannot be kept to.
-fn check_policies(typed: &settings::Csv, reader: &mut Reader<'_>) {
-    if let Some(lines) = typed.skip_last.typed()
+fn fixed_width(typed: &settings::FixedWidth, reader: &mut Reader<'_>) -> Option<FixedWidth> {
+    check_trailer(&typed.skip_last, &typed.trailer, reader);
+    let encoding = typed.any.encoding.get()?;
+    let counts_bytes = encoding == Encoding::UTF_8 || encoding.get().is_single_byte();
+    if let Some(positions) = typed.positions.typed()
+        && positions.value == Positions::Bytes
+        && !counts_bytes
+    {
+        let message = format!(
+            "bytes are counted in UTF-8 and where every character is one; with {encoding} give characters"
+        );
+        reader.complain(&positions.place, message);
+    }
+    Some(FixedWidth {
+        // Where every character is one byte, they are the same.
+        positions: match encoding == Encoding::UTF_8 {
+            true => typed.positions.get()?,
+            false => Positions::Characters,
+        },
+        skip_lines: typed.skip_lines.get()?,
+        skip_last: typed.skip_last.get()?,
+        trailer: typed.trailer.get(),
+        comment: typed.comment.get().and_then(|byte| byte.0),
+        trim: typed.trim.get()?,
+        null: words(&typed.null)?,
+        ragged: typed.ragged.get()?,
+    })
+}
+
+fn words(typed: &Key<List<String>>) -> Option<Vec<String>> {
+    let words = typed.typed()?.iter();
+    words
+        .map(|word| Some(word.as_ref()?.value.clone()))
+        .collect()
+}
+
+fn check_trailer(last: &Key<u64>, like: &Key<String>, reader: &mut Reader<'_>) {
+    if let Some(lines) = last.typed()
         && lines.value > MOST_LAST_LINES
     {
         reader.complain(&lines.place, format!("too many; at most {MOST_LAST_LINES}"));
     }
-    if let Some(trailer) = typed.trailer.typed()
+    if let Some(trailer) = like.typed()
         && trailer.chars().all(|c| c == '*')
     {
         reader.complain(&trailer.place, "every line would be like it");
     }
+}
+
+/// Complains about what cannot be kept to.
+fn check_policies(typed: &settings::Csv, reader: &mut Reader<'_>) {
+    check_trailer(&typed.skip_last, &typed.trailer, reader);
     if typed.header.get() != Some(false) {
         return;
     }
@@ -109,6 +147,7 @@ pub(super) fn limits(typed: &settings::Format, reader: &mut Reader<'_>) -> Optio
     let any = match typed {
         settings::Format::Csv(typed) => &typed.any,
         settings::Format::JsonLines(typed) => &typed.any,
+        settings::Format::FixedWidth(typed) => &typed.any,
     };
     at_least(&any.max_record, Size(1), "1 byte", reader);
     at_least(&any.max_expansion, 1, "1", reader);

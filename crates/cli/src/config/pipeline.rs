@@ -171,6 +171,7 @@ fn columns(
         });
         columns.push(column);
     }
+    column::check_apart(typed.column.typed()?, &columns, reader);
     columns.into_iter().collect()
 }
 

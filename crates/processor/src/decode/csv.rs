@@ -6,6 +6,7 @@ use super::header::{self, Header};
 use super::layout::{Cell, Content, Layout, write_null};
 use super::plan::{Plan, Source};
 use super::state::HeaderState;
+use super::text::{NullWords, trim};
 use super::{DecodeError, Guilty};
 
 /// Reads records of separated values.
@@ -25,12 +26,6 @@ pub(super) struct CsvReader {
     max_record: usize,
     /// The text of a field in which escapes were resolved.
     resolved: Vec<u8>,
-}
-
-/// Unquoted words that mean NULL.
-struct NullWords {
-    empty: bool,
-    others: Vec<Vec<u8>>,
 }
 
 struct Body {
@@ -73,7 +68,7 @@ impl CsvReader {
             body: None,
             header: None,
             ignored: Vec::new(),
-            nulls: NullWords::new(dialect),
+            nulls: NullWords::new(&dialect.null),
             resolved: Vec::new(),
         };
         if !dialect.header {
@@ -313,18 +308,6 @@ fn text<'a>(
     }
 }
 
-fn trim(text: &[u8]) -> &[u8] {
-    let is_text = |byte: &u8| !matches!(byte, b' ' | b'\t');
-    let Some(start) = text.iter().position(is_text) else {
-        return &[];
-    };
-    let end = text
-        .iter()
-        .rposition(is_text)
-        .map_or(start, |last| last + 1);
-    &text[start..end]
-}
-
 /// Each pair of an escape, or of a quote, with a quote or an escape after it
 /// becomes the second.
 fn resolve(dialect: &Csv, text: &[u8], out: &mut Vec<u8>) {
@@ -338,24 +321,6 @@ fn resolve(dialect: &Csv, text: &[u8], out: &mut Vec<u8>) {
             None
         };
         out.push(second.unwrap_or(byte));
-    }
-}
-
-impl NullWords {
-    fn new(dialect: &Csv) -> Self {
-        let words = dialect.null.iter().map(|word| word.as_bytes().to_vec());
-        let (empty, others) = words.partition::<Vec<_>, _>(Vec::is_empty);
-        Self {
-            empty: !empty.is_empty(),
-            others,
-        }
-    }
-
-    fn contain(&self, text: &[u8]) -> bool {
-        if text.is_empty() {
-            return self.empty;
-        }
-        !self.others.is_empty() && self.others.iter().any(|word| word == text)
     }
 }
 

@@ -97,7 +97,9 @@ impl<'a> Header<'a> {
             let found = match &column.source {
                 Source::Field(field) => Some(*field).filter(|field| *field < self.width),
                 Source::Name(name) => self.find(column, name)?,
-                Source::Pointer(_) | Source::Capture(_) | Source::Extra => continue,
+                Source::Pointer(_) | Source::Capture(_) | Source::Extra | Source::Range(_) => {
+                    continue;
+                }
             };
             let may_lack =
                 self.policies.missing_columns == MissingColumns::Leave && !column.required;

@@ -6,7 +6,7 @@
 //! ```text
 //! input ── bytes that are not used up, and their place; in UTF-8 (transcode)
 //!   cut ── where a record ends: csv (RFC 4180), line
-//!     csv, json ── its fields or members; which column each fills (header, layout)
+//!     csv, json, fixed ── its fields, members or positions; which column each fills (header, layout)
 //!       value ── from a field's text to the canonical text of the column's type
 //! ```
 
@@ -15,6 +15,7 @@ mod csv;
 mod cut;
 mod fault;
 mod fit;
+mod fixed;
 mod header;
 mod input;
 mod json;

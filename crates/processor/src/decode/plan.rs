@@ -3,8 +3,8 @@ mod declared;
 use std::collections::HashMap;
 
 use arrivage_model::{
-    Column, ColumnType, Csv, Encoding, ExtraColumns, Format, InvalidBytes, Mode, Pipeline, Table,
-    TableColumn,
+    Column, ColumnType, Csv, Encoding, ExtraColumns, Format, InvalidBytes, Mode, Pipeline, Range,
+    Table, TableColumn,
 };
 
 use super::header::loosely;
@@ -61,6 +61,8 @@ pub(super) enum Source {
     Capture(String),
     /// The fields that no other column takes.
     Extra,
+    /// What stands between two positions of a line.
+    Range(Range),
 }
 
 /// Pipeline and table do not fit each other: no file of this pipeline can be
@@ -276,8 +278,13 @@ fn check_left_out(
 ) {
     if column.required || is_key {
         problems.push(format!(
-            "pipeline.{}.column: the table's column {} must be filled; declare it with its position in from, because header = false",
-            pipeline.name, column.name
+            "pipeline.{}.column: the table's column {} must be filled; declare it with its position in from, because {}",
+            pipeline.name,
+            column.name,
+            match pipeline.format {
+                Format::FixedWidth(_) => "a line names nothing",
+                _ => "header = false",
+            }
         ));
     }
 }
@@ -317,9 +324,11 @@ enum Positions {
 
 impl Positions {
     fn new(pipeline: &Pipeline, table: &Table) -> Self {
-        let Format::Csv(Csv { header: false, .. }) = pipeline.format else {
-            return Self::ByName;
-        };
+        match pipeline.format {
+            Format::Csv(Csv { header: false, .. }) => {}
+            Format::FixedWidth(_) => return Self::Declared,
+            Format::Csv(_) | Format::JsonLines(_) => return Self::ByName,
+        }
         if pipeline.columns.iter().any(declared::has_position) {
             return Self::Declared;
         }

@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
-use arrivage_model::{Csv, Format, RowColumn, Rows};
+use arrivage_model::{Csv, FixedWidth, Format, RowColumn, Rows};
 
 use super::csv::CsvReader;
 use super::cut::Cut;
 use super::fault::Fault;
+use super::fixed::FixedReader;
 use super::header::refused;
 use super::json::JsonReader;
 use super::plan::Plan;
@@ -18,6 +19,7 @@ use super::{DecodeError, Guilty};
 pub(super) enum Reader {
     Csv(CsvReader),
     Json(JsonReader),
+    Fixed(FixedReader),
 }
 
 /// What a record was.
@@ -49,6 +51,7 @@ impl Reader {
                 } = state;
                 Self::Csv(CsvReader::new(plan, dialect, captured, delimiter, header)?)
             }
+            Format::FixedWidth(format) => Self::Fixed(FixedReader::new(plan, format, &captured)),
             Format::JsonLines(_) => Self::Json(JsonReader::new(plan, captured, &state.members)?),
         })
     }
@@ -57,6 +60,7 @@ impl Reader {
     pub(super) fn skip_lines(&self) -> u64 {
         match self {
             Self::Csv(reader) => reader.dialect().skip_lines,
+            Self::Fixed(reader) => reader.format().skip_lines,
             Self::Json(_) => 0,
         }
     }
@@ -68,6 +72,12 @@ impl Reader {
                 let Csv {
                     skip_last, trailer, ..
                 } = reader.dialect();
+                Trailer::new(*skip_last, trailer.as_ref(), max_record)
+            }
+            Self::Fixed(reader) => {
+                let FixedWidth {
+                    skip_last, trailer, ..
+                } = reader.format();
                 Trailer::new(*skip_last, trailer.as_ref(), max_record)
             }
             Self::Json(_) => None,
@@ -97,6 +107,7 @@ impl Reader {
         match self {
             Self::Csv(reader) => reader.cut(bytes, ended),
             Self::Json(reader) => reader.cut(bytes, ended),
+            Self::Fixed(reader) => reader.cut(bytes, ended),
         }
     }
 
@@ -105,6 +116,7 @@ impl Reader {
         let layout = match self {
             Self::Csv(reader) => reader.layout(),
             Self::Json(reader) => Some(reader.layout()),
+            Self::Fixed(reader) => Some(reader.layout()),
         };
         layout
             .map(|layout| Arc::clone(&layout.columns))
@@ -118,7 +130,7 @@ impl Reader {
     pub(super) fn ignored(&self) -> &[String] {
         match self {
             Self::Csv(reader) => reader.ignored(),
-            Self::Json(_) => &[],
+            Self::Json(_) | Self::Fixed(_) => &[],
         }
     }
 
@@ -144,6 +156,7 @@ impl Reader {
             }
             Self::Csv(reader) if reader.repeats_header(text) => return Ok(Taken::Nothing),
             Self::Csv(reader) => reader.read(plan, text, rows),
+            Self::Fixed(reader) => reader.read(plan, text, rows),
             Self::Json(reader) => match reader.find(text) {
                 Ok(()) if reader.join(plan, text)? => return Ok(Taken::Columns),
                 Ok(()) => reader.read(plan, text, rows),
@@ -164,6 +177,7 @@ impl Reader {
     fn guilty_of(&self, at: usize) -> Guilty {
         match self {
             Self::Csv(reader) => reader.guilty_of(at),
+            Self::Fixed(reader) => reader.guilty_of(at),
             Self::Json(_) => None,
         }
     }
@@ -180,6 +194,7 @@ impl Reader {
                 members: reader.members(plan),
                 ..State::default()
             },
+            Self::Fixed(_) => State::default(),
         }
     }
 }

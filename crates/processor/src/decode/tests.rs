@@ -1,18 +1,21 @@
 mod csv;
 mod dialects;
+mod differential;
 mod encodings;
+mod fixed;
 mod header;
 mod json;
 mod pieces;
 mod places;
+mod polluted;
 mod reference;
 mod state;
 
 use std::sync::Arc;
 
 use arrivage_model::{
-    Captures, Checkpoint, Column, ColumnSource, Csv, Format, InvalidBytes, JsonLines, Limits, Mode,
-    Order, Pattern, Pipeline, RejectBudget, Table, TableColumn,
+    Captures, Checkpoint, Column, ColumnSource, Csv, FixedWidth, Format, InvalidBytes, JsonLines,
+    Limits, Mode, Order, Pattern, Pipeline, Range, RejectBudget, Table, TableColumn,
 };
 
 use super::{Chunk, ChunkTarget, DecodeError, Decoder, Plan, PlanError};
@@ -33,6 +36,19 @@ pub(super) fn csv(columns: &str) -> Case {
 
 pub(super) fn json_lines(columns: &str) -> Case {
     case(Format::JsonLines(JsonLines::default()), columns)
+}
+
+/// Lines of a fixed width, whose columns have these positions.
+pub(super) fn fixed(columns: &str, positions: &[(&str, usize, Option<usize>)]) -> Case {
+    let mut case = case(Format::FixedWidth(FixedWidth::default()), columns);
+    for (name, first, last) in positions {
+        let range = Range {
+            first: *first,
+            last: *last,
+        };
+        case = case.declare(from(name, ColumnSource::Range(range)));
+    }
+    case
 }
 
 fn case(format: Format, columns: &str) -> Case {
@@ -102,6 +118,13 @@ impl Case {
     pub(super) fn dialect(mut self, change: impl FnOnce(&mut Csv)) -> Self {
         if let Format::Csv(dialect) = &mut self.pipeline.format {
             change(dialect);
+        }
+        self
+    }
+
+    pub(super) fn lines(mut self, change: impl FnOnce(&mut FixedWidth)) -> Self {
+        if let Format::FixedWidth(format) = &mut self.pipeline.format {
+            change(format);
         }
         self
     }

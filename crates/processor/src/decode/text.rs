@@ -33,3 +33,40 @@ pub(super) fn nul(offset: u64) -> Fault {
     let reason = format!("U+0000 at offset {offset} of the stream");
     Fault::new(ReasonCode::Nul, reason)
 }
+
+/// Words that mean NULL.
+pub(super) struct NullWords {
+    empty: bool,
+    others: Vec<Vec<u8>>,
+}
+
+impl NullWords {
+    pub(super) fn new(words: &[String]) -> Self {
+        let words = words.iter().map(|word| word.as_bytes().to_vec());
+        let (empty, others) = words.partition::<Vec<_>, _>(Vec::is_empty);
+        Self {
+            empty: !empty.is_empty(),
+            others,
+        }
+    }
+
+    pub(super) fn contain(&self, text: &[u8]) -> bool {
+        if text.is_empty() {
+            return self.empty;
+        }
+        !self.others.is_empty() && self.others.iter().any(|word| word == text)
+    }
+}
+
+/// Text without the blanks around it.
+pub(super) fn trim(text: &[u8]) -> &[u8] {
+    let is_text = |byte: &u8| !matches!(byte, b' ' | b'\t');
+    let Some(start) = text.iter().position(is_text) else {
+        return &[];
+    };
+    let end = text
+        .iter()
+        .rposition(is_text)
+        .map_or(start, |last| last + 1);
+    &text[start..end]
+}

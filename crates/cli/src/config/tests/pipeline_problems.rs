@@ -97,7 +97,7 @@ fn formats_are_those_that_are_built() {
     };
     check_format(
         "kind = 'parquet'",
-        "kind: unknown kind \"parquet\"; the kinds are csv, json-lines",
+        "kind: unknown kind \"parquet\"; the kinds are csv, json-lines, fixed-width",
     );
     check_format(
         "compression = 'zip'",
@@ -222,5 +222,39 @@ fn columns_come_from_somewhere() {
     check_pipeline(
         &format!("format.kind = 'json-lines'\n{column} '/a~b'"),
         &["9: pipeline.p.column[0].from: in a JSON pointer ~ is written ~0"],
+    );
+}
+
+#[test]
+fn columns_of_a_line_have_positions_of_their_own() {
+    let check = |columns: &str, expect: &[&str]| {
+        check_pipeline(&format!("format.kind = 'fixed-width'\n{columns}"), expect);
+    };
+    let column = |name: &str, rest: &str| format!("[[pipeline.column]]\nname = '{name}'\n{rest}\n");
+    check(
+        &(column("a", "from = '1-8'") + &column("b", "from = '8-9'") + &column("c", "from = '9-'")),
+        &[
+            "12: pipeline.p.column[1].from: it overlaps with the column a",
+            "15: pipeline.p.column[2].from: it overlaps with the column b",
+        ],
+    );
+    check(
+        &column("a", "from = 'x'"),
+        &[
+            "9: pipeline.p.column[0].from: \"x\" is no range of positions; give its first and last position, such as \"1-8\", or \"9-\" up to the line's end",
+        ],
+    );
+    check(
+        &column("a", ""),
+        &[
+            "8: pipeline.p.column[0].name: it needs a from, its first and last position, such as \"1-8\", or \"9-\" up to the line's end",
+        ],
+    );
+    check(
+        &("format.positions = 'bytes'\nformat.encoding = 'shift_jis'\n".to_owned()
+            + &column("a", "from = 7")),
+        &[
+            "7: pipeline.p.format.positions: bytes are counted in UTF-8 and where every character is one; with Shift_JIS give characters",
+        ],
     );
 }

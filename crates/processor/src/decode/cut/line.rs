@@ -44,6 +44,11 @@ impl LineCutter {
         }
     }
 
+    /// Nothing of a line was looked at yet.
+    pub(in crate::decode) fn is_at_start(&self) -> bool {
+        self.scanned == 0
+    }
+
     /// What stands at the beginning of `bytes`, which may only grow until the
     /// answer is another than [`Cut::More`].
     pub(in crate::decode) fn cut(&mut self, bytes: &[u8], ended: bool) -> Cut {

@@ -54,8 +54,9 @@ impl Declared<'_> {
     fn source(&self) -> Result<Source, String> {
         let csv_header = match &self.pipeline.format {
             Format::Csv(Csv { header, .. }) => Some(*header),
-            Format::JsonLines(_) => None,
+            Format::JsonLines(_) | Format::FixedWidth(_) => None,
         };
+        let fixed = matches!(self.pipeline.format, Format::FixedWidth(_));
         let Some(from) = &self.declared.from else {
             return self.position.clone().ok_or_else(|| {
                 "from: give the position of its field, as other columns have it; header = false"
@@ -63,6 +64,11 @@ impl Declared<'_> {
             });
         };
         match from {
+            ColumnSource::Range(range) if fixed => Ok(Source::Range(*range)),
+            ColumnSource::Range(_) => Err("from: only lines of a fixed width have such positions".to_owned()),
+            ColumnSource::Name(_) | ColumnSource::Pointer(_) | ColumnSource::Position(_) if fixed => Err(
+                "from: a line of a fixed width has no names; give the first and the last position".to_owned(),
+            ),
             ColumnSource::Name(name) if csv_header == Some(false) => Err(format!(
                 "from: {name:?} names a header, and header = false; give the position of the field"
             )),

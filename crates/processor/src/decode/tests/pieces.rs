@@ -1,13 +1,15 @@
 //! However the stream is cut into pieces, and from whichever chunk's end a
 //! decoder goes on: the same chunks.
 
-use arrivage_model::{Checkpoint, ColumnSource, Delimiter, ExtraColumns, Ragged, RepeatedHeader};
+use arrivage_model::{
+    Checkpoint, ColumnSource, Delimiter, ExtraColumns, Positions, Ragged, RepeatedHeader,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::encodings::encode;
-use super::{Case, ChunkTarget, Record, csv, from, json_lines, records};
+use super::{Case, ChunkTarget, Record, csv, fixed, from, json_lines, records};
 use crate::decode::{Chunk, DecodeError};
 
 /// What a chunk is, but for `bytes_read`.
@@ -308,8 +310,32 @@ fn encoded() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
     })
 }
 
+fn fixed_cases() -> impl Strategy<Value = Case> {
+    let positions = select(vec![Positions::Characters, Positions::Bytes]);
+    let ragged = select(vec![Ragged::Reject, Ragged::Pad]);
+    let comment = select(vec![None, Some(b'#')]);
+    let lines = (positions, ragged, comment, 0_u64..2, 0_u64..2);
+    (lines, select(vec![3_usize, 9, 1000])).prop_map(|(lines, max_record)| {
+        fixed("a integer, b text", &[("a", 1, Some(2)), ("b", 3, None)])
+            .max_record(max_record)
+            .lines(|format| {
+                (format.positions, format.ragged, format.comment, ..) = lines;
+                (.., format.skip_lines, format.skip_last) = lines;
+            })
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn fixed_width_is_read_the_same_in_any_pieces_and_from_any_checkpoint(
+        case in fixed_cases(),
+        (input, cuts) in with_cuts(csv_input()),
+        target in targets(),
+    ) {
+        check(&case, &input, &cuts, target);
+    }
 
     #[test]
     fn every_encoding_is_read_the_same_in_any_pieces_and_from_any_checkpoint(
@@ -348,7 +374,7 @@ proptest! {
 
     #[test]
     fn any_bytes_can_be_read(
-        case in prop_oneof![csv_cases(), json_cases()],
+        case in prop_oneof![csv_cases(), json_cases(), fixed_cases()],
         (input, cuts) in with_cuts(vec(any::<u8>(), 0..60)),
         target in targets(),
     ) {
