@@ -8,8 +8,8 @@ use arrivage_testkit::eventually;
 use sqlx::{Connection, Executor, PgConnection};
 
 use crate::PostgresDatabase;
-use crate::conformance::{Database as _, World};
 use crate::conformance::world::LEASE;
+use crate::conformance::{Database as _, World};
 
 /// An arrival with two rows that is claimed to start over.
 async fn ordered(world: &World<PostgresDatabase>) -> (Claim, Destination) {
