@@ -62,9 +62,10 @@ pub(crate) fn soak(arguments: &[&str]) -> Result<ExitCode> {
     let tally = Arc::new(Tally::default());
     let losses = Losses::default();
     let proxy = {
-        let (losses, tally) = (losses.clone(), Arc::clone(&tally));
+        let (losses, tally, plant) = (losses.clone(), Arc::clone(&tally), order.plant);
         Proxy::start(&stage.database, DISTANCE, move |question| {
-            losses.judge(question, &tally)
+            let planted = plant.and_then(|plant| plant.judge(&question));
+            planted.unwrap_or_else(|| losses.judge(question, &tally))
         })?
     };
     stage.configure(proxy.url())?;
@@ -138,7 +139,8 @@ impl Order {
                 "--seed" => order.seed = value.parse()?,
                 "--plant" => {
                     let plant = Plant::named(value);
-                    order.plant = Some(plant.context("--plant takes lost, doubled or forgetful")?);
+                    order.plant =
+                        Some(plant.context("--plant takes lost, doubled, forgetful or unfenced")?);
                 }
                 _ => bail!("soak takes --minutes, --seed and --plant, not {name}"),
             }

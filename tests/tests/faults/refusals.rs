@@ -105,11 +105,19 @@ mod postgres {
         for key in ["a", "b"] {
             scene.put(key, delivery.csv());
         }
-        let _run = scene.arrivage.start(&["run"])?;
+        let run = scene.arrivage.start(&["run"])?;
         for key in ["a", "b"] {
             let loaded = scene.loaded(key, &delivery).await?;
             assert_eq!(loaded.attempts, 1, "{loaded:?}");
         }
+        // It is the database that was away, and nothing that was found is to blame.
+        let log = run.process.output();
+        let warned = log
+            .lines()
+            .any(|line| line.contains("WARN") && line.contains("the database did not answer: "));
+        assert!(warned && !log.contains("ERROR"), "{log}");
+        let blamed = "SELECT count(*) FROM arrivage.unreadable";
+        assert_eq!(scene.destination.count(blamed).await, 0);
         assert!(
             scene
                 .destination

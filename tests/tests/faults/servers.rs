@@ -81,6 +81,9 @@ mod postgres {
         let loaded = scene.loaded(KEY, &delivery).await?;
         // The lease may have run out meanwhile; that is no attempt lost.
         assert!(loaded.attempts <= 2, "{loaded:?}");
+        let log = process.process.output();
+        let blamed = ["waits for another attempt", "nobody expected"];
+        assert!(!blamed.iter().any(|words| log.contains(words)), "{log}");
         drop(process);
         to.sql(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"))
             .await?;

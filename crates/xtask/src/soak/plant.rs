@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use xtask::postgres::sql;
+use xtask::proxy::{Question, Verdict};
 
 /// What is planted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +14,9 @@ pub(crate) enum Plant {
     /// During the run the checkpoint moves at the end of a file only, not with every chunk: who
     /// takes a load over begins anew.
     Forgetful,
+    /// During the run no chunk compares lease or checkpoint, no renewal comes through, and
+    /// nobody is reaped: every load longer than a lease has two owners.
+    Unfenced,
 }
 
 impl Plant {
@@ -21,44 +25,30 @@ impl Plant {
             "lost" => Some(Self::Lost),
             "doubled" => Some(Self::Doubled),
             "forgetful" => Some(Self::Forgetful),
+            "unfenced" => Some(Self::Unfenced),
             _ => None,
         }
     }
 
     /// Into a ledger that is there, before any program runs.
     pub(crate) fn before(self, database: &str) -> Result<()> {
-        if self != Self::Forgetful {
-            return Ok(());
+        let advance = "SELECT pg_get_functiondef('arrivage.advance'::regproc)";
+        match self {
+            Self::Lost | Self::Doubled => Ok(()),
+            Self::Forgetful => forget(database, &sql(database, advance)?),
+            Self::Unfenced => unfence(database, &sql(database, advance)?),
         }
-        let function = sql(
-            database,
-            "SELECT pg_get_functiondef('arrivage.advance'::regproc)",
-        )?;
-        let (begin, rest) = function
-            .split_once("IF NOT FOUND THEN")
-            .context("arrivage.advance no longer says IF NOT FOUND")?;
-        let (_raise, end) = rest.split_once("END IF;").context("END IF")?;
-        let mut forgetful = format!("{begin}{end}");
-        for (column, value) in [
-            ("checkpoint_records", "p_records"),
-            ("checkpoint_offset", "p_offset"),
-            ("checkpoint_state", "p_state"),
-        ] {
-            let moves = format!("{column} = {value},");
-            ensure!(
-                forgetful.contains(&moves),
-                "arrivage.advance no longer says {moves}"
-            );
-            let stays = format!("{column} = CASE WHEN p_last THEN {value} ELSE {column} END,");
-            forgetful = forgetful.replace(&moves, &stays);
+    }
+
+    /// What becomes of a question during the run, where the plant decides it.
+    pub(crate) fn judge(self, question: &Question<'_>) -> Option<Verdict> {
+        if self != Self::Unfenced {
+            return None;
         }
-        let place = "AND checkpoint_records = p_from_records AND checkpoint_offset = p_from_offset";
-        ensure!(
-            forgetful.contains(place),
-            "arrivage.advance no longer says {place}"
-        );
-        sql(database, &forgetful.replace(place, ""))?;
-        Ok(())
+        if question.says("ledger::renew") {
+            return Some(Verdict::FallSilent);
+        }
+        question.says("ledger::reap").then_some(Verdict::Cut)
     }
 
     /// Into the tables, after the last program.
@@ -69,9 +59,51 @@ impl Plant {
                  WHERE ctid = (SELECT ctid FROM deliveries ORDER BY random() LIMIT 1)"
             }
             Self::Doubled => "INSERT INTO events SELECT * FROM events ORDER BY random() LIMIT 1",
-            Self::Forgetful => return Ok(()),
+            Self::Forgetful | Self::Unfenced => return Ok(()),
         };
         sql(database, statement)?;
         Ok(())
     }
+}
+
+/// Where the chunk begins is the second line: it has to fall with the lease.
+const PLACE: &str = "AND checkpoint_records = p_from_records AND checkpoint_offset = p_from_offset";
+const LEASE: &str = "AND fence = p_fence AND lease_id = p_lease AND state = 'loading'";
+
+fn unfence(database: &str, function: &str) -> Result<()> {
+    for words in [LEASE, PLACE] {
+        ensure!(
+            function.contains(words),
+            "arrivage.advance no longer says {words}"
+        );
+    }
+    sql(database, &function.replace(LEASE, "").replace(PLACE, ""))?;
+    Ok(())
+}
+
+fn forget(database: &str, function: &str) -> Result<()> {
+    let (begin, rest) = function
+        .split_once("IF NOT FOUND THEN")
+        .context("arrivage.advance no longer says IF NOT FOUND")?;
+    let (_raise, end) = rest.split_once("END IF;").context("END IF")?;
+    let mut forgetful = format!("{begin}{end}");
+    for (column, value) in [
+        ("checkpoint_records", "p_records"),
+        ("checkpoint_offset", "p_offset"),
+        ("checkpoint_state", "p_state"),
+    ] {
+        let moves = format!("{column} = {value},");
+        ensure!(
+            forgetful.contains(&moves),
+            "arrivage.advance no longer says {moves}"
+        );
+        let stays = format!("{column} = CASE WHEN p_last THEN {value} ELSE {column} END,");
+        forgetful = forgetful.replace(&moves, &stays);
+    }
+    ensure!(
+        forgetful.contains(PLACE),
+        "arrivage.advance no longer says {PLACE}"
+    );
+    sql(database, &forgetful.replace(PLACE, ""))?;
+    Ok(())
 }
