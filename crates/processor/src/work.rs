@@ -10,8 +10,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::fate::chain;
+use crate::outcome::{Ended, Outcome, Turn};
 use crate::prepare;
-use crate::process::{Ended, Outcome, Processor, Turn};
+use crate::process::Processor;
 
 /// How a process is told to end.
 #[derive(Clone, Debug, Default)]
