@@ -14,10 +14,11 @@ use tokio::sync::Semaphore;
 use crate::Token;
 use crate::problem::{self, Problem};
 
-/// Requests answered at the same time; the rest are told to come later.
-const AT_ONCE: usize = 64;
+/// Requests answered at the same time; the rest wait for their turn. Some senders of
+/// notifications never say again what was refused.
+pub(crate) const AT_ONCE: usize = 64;
 
-/// The longest that a request may take.
+/// The longest that a request may take, with its waiting.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Answered whoever asks, and however much is going on.
@@ -56,11 +57,11 @@ pub(crate) async fn pass(State(door): State<Arc<Door>>, request: Request, next: 
         let detail = "send the token of http.token as Authorization: Bearer …";
         return Problem::new(StatusCode::UNAUTHORIZED, detail).into_response();
     }
-    let Ok(_place) = door.places.try_acquire() else {
-        let detail = format!("{AT_ONCE} requests are being answered already");
-        return Problem::away(detail).into_response();
+    let answer = async {
+        let _place = door.places.acquire().await;
+        next.run(request).await
     };
-    match tokio::time::timeout(PATIENCE, next.run(request)).await {
+    match tokio::time::timeout(PATIENCE, answer).await {
         Ok(response) => worded(response),
         Err(_) => {
             let detail = format!("it took longer than {PATIENCE:?}; it may be said again");

@@ -1,3 +1,5 @@
+use tokio::sync::Semaphore;
+
 use super::*;
 
 #[tokio::test]
@@ -133,6 +135,43 @@ async fn what_is_under_way_is_answered_before_the_server_ends() {
     stream.read_to_string(&mut answer).await.expect("answered");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     world.end().await;
+}
+
+#[tokio::test]
+async fn beyond_so_many_requests_the_others_wait_for_their_turn() {
+    let gate = Arc::new(Semaphore::new(0));
+    let (inside, closed) = (Arc::new(Semaphore::new(0)), Arc::clone(&gate));
+    let entered = Arc::clone(&inside);
+    let slow = move |actions: &mut Actions| {
+        actions.load = Box::new(move |_| {
+            let (entered, closed) = (Arc::clone(&entered), Arc::clone(&closed));
+            async move {
+                entered.add_permits(1);
+                let _open = closed.acquire().await;
+                Ok(Vec::new())
+            }
+            .boxed()
+        });
+    };
+    let world = Arc::new(World::with(slow, Limits::default()).await);
+    let order = |world: &Arc<World>| {
+        let world = Arc::clone(world);
+        let body = r#"{"url": "s3://drop/a"}"#;
+        tokio::spawn(async move { world.post("/v1/loads", "", body).await.status })
+    };
+    let orders: Vec<_> = (0..crate::door::AT_ONCE).map(|_| order(&world)).collect();
+    let all = u32::try_from(orders.len()).expect("a small number");
+    let taken = soon("every request", inside.acquire_many(all)).await;
+    taken.expect("open").forget();
+
+    let late = order(&world);
+    // Probes never wait; and by now the late one has come.
+    assert_eq!(world.send("GET /healthz HTTP/1.1", "").await.status, 200);
+    assert_eq!(inside.available_permits(), 0, "it did not wait");
+    gate.add_permits(1000);
+    for order in orders.into_iter().chain([late]) {
+        assert_eq!(order.await.expect("no panic"), 202);
+    }
 }
 
 #[test]
