@@ -273,7 +273,8 @@ fn object(
         };
         let value = text(dialect, content, field, resolved);
         let is_null = field.quoting == Quoting::None && nulls.contain(value);
-        if name.starts_with('#') && (is_null || value.is_empty()) {
+        let number = name.strip_prefix('#').and_then(|n| n.parse().ok());
+        if number == Some(at + 1) && (is_null || value.is_empty()) {
             continue;
         }
         let value = match is_null {

@@ -212,6 +212,7 @@ fn columns_too_many_are_ignored_rejected_or_kept() {
         &[r##"1|{"#2":"2","x":"3","x#4":"4"}|5"##],
     );
     keep().check("a,x,b\nz,2,3\n1,2\n", &["!not_a_number a", "!ragged"]);
+    keep().check("a,#,#7,,b\n1,,,,2\n", &[r##"1|{"#":null,"#7":null}|2"##]);
     let names: Vec<_> = (0..20_000).map(|n| format!("n{n}")).collect();
     keep().check_refused(format!("a,b,{}\n", names.join(",")), &["65536 can be kept"]);
     for columns in ["a text, b text", "a text, _extra text"] {

@@ -1,13 +1,17 @@
-//! How fast a core decodes and validates 16 columns, as in TPC-H's `lineitem`:
-//! `cargo run --release --package arrivage-processor --example decode_speed`.
+//! How fast a core decodes and validates 16 columns, as in TPC-H's `lineitem`,
+//! beside `csv` with serde into a struct on the same lines:
+//! `cargo bench --package arrivage-processor --bench lineitem`.
+//!
+//! It counts the time that this thread had a core, which no harness for wall
+//! clocks does: so it says the same on a busy machine.
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrivage_model::{
-    Captures, Checkpoint, Csv, Format, JsonLines, Limits, Mode, Order, Pipeline, RejectBudget,
-    Table, TableColumn,
+    Captures, Checkpoint, Csv, Delimiter, Format, JsonLines, Limits, Mode, Order, Pipeline,
+    RejectBudget, Table, TableColumn,
 };
 use arrivage_processor::decode::{ChunkTarget, Decoder, Plan};
 
@@ -30,12 +34,29 @@ const COLUMNS: [(&str, &str); 16] = [
     ("l_comment", "varchar(44)"),
 ];
 
-const RECORDS: u64 = 800_000;
+/// Without optimisation, only that it runs counts.
+const RECORDS: u64 = if cfg!(debug_assertions) {
+    2000
+} else {
+    800_000
+};
 const RUNS: u32 = 5;
 const PIECE: usize = 128 * 1024;
 
 fn main() {
-    measure("csv", csv(), &file(|values| values.join(",")));
+    let commas = file(|values| values.join(","));
+    measure("csv", with_delimiter(","), &commas);
+    report("csv crate with serde", &commas, || deserialize(&commas));
+    let bars = String::from_utf8(file(|values| values.join("||"))).expect("plain text");
+    let bars = bars.replacen(',', "||", COLUMNS.len() - 1);
+    measure("csv, delimiter ||", with_delimiter("||"), bars.as_bytes());
+    let utf_16: Vec<u8> = String::from_utf8_lossy(&commas)
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let marked = [&b"\xFF\xFE"[..], &utf_16].concat();
+    measure("csv in UTF-16", with_delimiter(","), &marked);
+    drop((bars, utf_16, marked));
 
     let member = |(name, value): (&str, &String)| match value.parse::<f64>() {
         Ok(_) => format!("\"{name}\":{value}"),
@@ -58,8 +79,11 @@ fn main() {
     );
 }
 
-fn csv() -> Format {
-    Format::Csv(Csv::default())
+fn with_delimiter(delimiter: &str) -> Format {
+    Format::Csv(Csv {
+        delimiter: Delimiter::Text(delimiter.to_owned()),
+        ..Csv::default()
+    })
 }
 
 fn file(line: impl Fn(&[String]) -> String) -> Vec<u8> {
@@ -119,10 +143,12 @@ fn file(line: impl Fn(&[String]) -> String) -> Vec<u8> {
 
 fn measure(name: &str, format: Format, file: &[u8]) {
     let plan = plan(format);
-    let best = (0..RUNS)
-        .map(|_| decode(&plan, file))
-        .min()
-        .unwrap_or_default();
+    report(name, file, || decode(&plan, file));
+}
+
+/// The best of some runs.
+fn report(name: &str, file: &[u8], run: impl Fn() -> Duration) {
+    let best = (0..RUNS).map(|_| run()).min().unwrap_or_default();
     let megabytes = file.len() as f64 / 1e6;
     let seconds = best.as_secs_f64();
     println!(
@@ -130,6 +156,43 @@ fn measure(name: &str, format: Format, file: &[u8]) {
         megabytes / seconds,
         RECORDS as f64 / 1e6 / seconds
     );
+}
+
+/// What most programs would do: numbers that are exact are read inexactly here.
+#[derive(serde::Deserialize)]
+#[expect(dead_code, reason = "reading them is what counts")]
+struct Line<'a> {
+    l_orderkey: i64,
+    l_partkey: i64,
+    l_suppkey: i64,
+    l_linenumber: i32,
+    l_quantity: f64,
+    l_extendedprice: f64,
+    l_discount: f64,
+    l_tax: f64,
+    l_returnflag: &'a str,
+    l_linestatus: &'a str,
+    l_shipdate: chrono::NaiveDate,
+    l_commitdate: chrono::NaiveDate,
+    l_receiptdate: chrono::NaiveDate,
+    l_shipinstruct: &'a str,
+    l_shipmode: &'a str,
+    l_comment: &'a str,
+}
+
+fn deserialize(file: &[u8]) -> Duration {
+    let started = cpu_time();
+    let mut reader = csv::Reader::from_reader(file);
+    let headers = reader.headers().expect("a header").clone();
+    let mut record = csv::StringRecord::new();
+    let mut rows = 0;
+    while reader.read_record(&mut record).expect("a sound file") {
+        let line: Line<'_> = record.deserialize(Some(&headers)).expect("a sound record");
+        std::hint::black_box(line);
+        rows += 1;
+    }
+    assert_eq!(rows, RECORDS);
+    cpu_time() - started
 }
 
 fn decode(plan: &Arc<Plan>, file: &[u8]) -> Duration {
