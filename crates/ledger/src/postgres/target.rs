@@ -170,7 +170,15 @@ pub(super) async fn create(pool: &PgPool, pipeline: &Pipeline) -> Result<()> {
     if !exists {
         let definition = definition(pipeline, &table)?;
         for statement in definition {
-            tx.execute(&*statement).await.map_err(classify::statement)?;
+            if let Err(error) = tx.execute(&*statement).await {
+                let answer = error.as_database_error().and_then(|answer| answer.code());
+                // A backend that looked for the table before may not see until here that
+                // another one has made it meanwhile.
+                return match answer.as_deref() {
+                    Some("42P07") => tx.rollback().await.map_err(classify::statement),
+                    _ => Err(classify::statement(error)),
+                };
+            }
         }
     }
     commit(tx).await
