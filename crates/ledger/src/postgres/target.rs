@@ -168,20 +168,20 @@ pub(super) async fn create(pool: &PgPool, pipeline: &Pipeline) -> Result<()> {
         .await
         .map_err(classify::statement)?;
     if !exists {
-        let definition = definition(pipeline, &table)?;
-        for statement in definition {
-            if let Err(error) = tx.execute(&*statement).await {
-                let answer = error.as_database_error().and_then(|answer| answer.code());
-                // A backend that looked for the table before may not see until here that
-                // another one has made it meanwhile.
-                return match answer.as_deref() {
-                    Some("42P07") => tx.rollback().await.map_err(classify::statement),
-                    _ => Err(classify::statement(error)),
-                };
-            }
+        for statement in definition(pipeline, &table)? {
+            match tx.execute(&*statement).await {
+                // to_regclass may say what the session has seen before it was its turn.
+                Err(error) if is_made_already(&error) => return Ok(()),
+                made => made.map_err(classify::statement)?,
+            };
         }
     }
     commit(tx).await
+}
+
+fn is_made_already(error: &sqlx::Error) -> bool {
+    let answer = error.as_database_error().and_then(|answer| answer.code());
+    answer.as_deref() == Some("42P07")
 }
 
 fn definition(pipeline: &Pipeline, table: &str) -> Result<[String; 2]> {
