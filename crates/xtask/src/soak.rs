@@ -63,7 +63,8 @@ pub(crate) fn soak(arguments: &[&str]) -> Result<ExitCode> {
     let losses = Losses::default();
     let proxy = {
         let (losses, tally, plant) = (losses.clone(), Arc::clone(&tally), order.plant);
-        Proxy::start(&stage.database, DISTANCE, move |question| {
+        let distance = plant.and_then(Plant::distance).unwrap_or(DISTANCE);
+        Proxy::start(&stage.database, distance, move |question| {
             let planted = plant.and_then(|plant| plant.judge(&question));
             planted.unwrap_or_else(|| losses.judge(question, &tally))
         })?

@@ -168,6 +168,7 @@ macro_rules! conformance {
                 what_is_no_table_is_refused_by_name
                 a_table_is_made_from_the_declared_columns
                 a_table_that_is_there_is_not_made_again
+                many_may_make_a_table_at_once
                 a_table_is_not_made_from_an_incomplete_declaration
                 an_upsert_is_admitted_only_where_an_index_serves_its_key
             }

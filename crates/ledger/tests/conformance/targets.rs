@@ -1,4 +1,4 @@
-use arrivage_ledger::{LedgerError, TargetRefusal};
+use arrivage_ledger::{LedgerError, SharedLedger, TargetRefusal};
 use arrivage_model::{
     Checkpoint, Column, ColumnType, Format, JsonLines, Limits, Mode, Order, Pipeline, RejectBudget,
     Table, TableName,
@@ -267,4 +267,26 @@ pub(crate) async fn an_upsert_is_admitted_only_where_an_index_serves_its_key<D: 
     world.database.sql(index).await;
     admits(&upsert).await.expect("it is served");
     assert!(world.numbers("orders").await.is_empty(), "it only asks");
+}
+
+pub(crate) async fn many_may_make_a_table_at_once<D: Database>() {
+    let world = World::<D>::new().await;
+    let ledgers: Vec<SharedLedger> = (0..4).map(|_| world.database.ledger()).collect();
+    let meet = tokio::sync::Barrier::new(ledgers.len());
+    for round in 0..8 {
+        let name = format!("made_{round}");
+        let columns = [("id", Some(ColumnType::BigInt), false)];
+        let made = pipeline(&name, Mode::Append, &columns);
+        let make = async |ledger: &SharedLedger| {
+            // It knows from before that there is no such table.
+            let missing = ledger.table(&made.table).await;
+            missing.expect_err("nobody has made it yet");
+            meet.wait().await;
+            ledger.create_table(&made).await
+        };
+        for made in futures::future::join_all(ledgers.iter().map(make)).await {
+            made.expect("it is there, whoever makes it");
+        }
+        look(&world, &name).await.expect("loadable");
+    }
 }

@@ -1,5 +1,7 @@
 //! Bugs that a soak must find, planted on request: a proof that cannot fail is none.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use xtask::postgres::sql;
 use xtask::proxy::{Question, Verdict};
@@ -38,6 +40,12 @@ impl Plant {
             Self::Forgetful => forget(database, &sql(database, advance)?),
             Self::Unfenced => unfence(database, &sql(database, advance)?),
         }
+    }
+
+    /// How far away the database is. So far that a load outlasts a lease, where leases are
+    /// not renewed: two owners then work on it at the same time.
+    pub(crate) fn distance(self) -> Option<Duration> {
+        (self == Self::Unfenced).then_some(Duration::from_millis(200))
     }
 
     /// What becomes of a question during the run, where the plant decides it.
