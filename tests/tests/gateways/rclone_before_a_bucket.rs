@@ -100,6 +100,7 @@ mod ministack {
         assert_eq!(world.to.count(duplicates).await, 0);
         let ignored = "SELECT count(*) FROM arrivage.ignored WHERE key LIKE 'a.csv%'";
         assert_eq!(world.to.count(ignored).await, 0);
+        assert_eq!(world.arrivals().await?, "a.csv|loaded\nb.csv|loaded");
         Ok(())
     }
 
