@@ -27,6 +27,11 @@ pub fn duckdb_python() -> anyhow::Result<PathBuf> {
     Ok(Venv::prepare_duckdb()?.python())
 }
 
+/// rclone, the SFTP gateway of the tests and its client.
+pub async fn rclone() -> anyhow::Result<PathBuf> {
+    blocking(|| Ok(Venv::prepare_rclone()?.program("rclone"))).await
+}
+
 /// Runs what waits for a server or a program where it holds up no other task.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,

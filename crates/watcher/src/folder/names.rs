@@ -2,7 +2,7 @@
 /// has not finished, nor a hidden one, nor anything in a hidden directory.
 #[must_use]
 pub fn is_finished_name(key: &str) -> bool {
-    const UNFINISHED: [&str; 3] = [".part", ".tmp", ".filepart"];
+    const UNFINISHED: [&str; 4] = [".part", ".partial", ".tmp", ".filepart"];
 
     let name = key.rsplit('/').next().unwrap_or(key);
     let lower = name.to_ascii_lowercase();
@@ -28,6 +28,7 @@ mod tests {
         check("~old/a.csv", true);
         check("orders.csv.part", false);
         check("orders.csv.PART", false);
+        check("orders.csv.1f3a9c20.partial", false);
         check("orders.tmp", false);
         check("orders.csv.filepart", false);
         check(".orders.csv", false);
