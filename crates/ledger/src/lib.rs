@@ -33,8 +33,9 @@ pub use postgres::PostgresLedger;
 pub use reconciling::Content;
 pub use sqlite::SqliteLedger;
 pub use words::{
-    Advance, Backlog, Claim, Claimed, Declared, Destination, Filter, FoundBy, Ignored, Registered,
-    Registration, RejectedRecord, Replay, Replayed, Request, Scope, Standing, Unreadable,
+    Advance, Along, Backlog, Claim, Claimed, Declared, Destination, Filter, FoundBy, Ignored,
+    Registered, Registration, RejectedRecord, Replay, Replayed, Request, Scope, Standing,
+    Unreadable, Whole,
 };
 
 /// A ledger that several parts of a program share.
@@ -118,6 +119,19 @@ pub trait Ledger: Send + Sync + 'static {
         lease: Duration,
     ) -> Result<Claimed>;
 
+    /// Claims further arrivals of a claim's pipeline under the same lease id, in order:
+    /// of those due in this scope, small ones of which nothing is loaded and whose last
+    /// claim, if there was one, did not end without a word. What another claims at the
+    /// same moment is left to it.
+    async fn claim_along(
+        &self,
+        claim: &Claim,
+        scope: &Scope,
+        along: Along,
+        owner: &str,
+        lease: Duration,
+    ) -> Result<Vec<Claim>>;
+
     /// The arrival that this owner claimed last, as [`Scope::Owner`] keeps it.
     async fn last_claim_of(&self, owner: &str) -> Result<Option<Arrival>>;
 
@@ -138,6 +152,13 @@ pub trait Ledger: Send + Sync + 'static {
         lease: &Lease,
         destination: &Destination,
     ) -> Result<Box<dyn ChunkTransaction>>;
+
+    /// Loads whole files in one transaction, each with its rejects, and says `loaded` of
+    /// each: all of them, or after an error none; after [`LedgerError::Unknown`] all or
+    /// none. They were claimed along with each other, and nothing of them is loaded; the
+    /// destination is theirs all, and not atomic. What the error means for which one is
+    /// not said: load fewer.
+    async fn load_together(&self, destination: &Destination, files: &[Whole<'_>]) -> Result<()>;
 
     /// The store holds this content at its key now, so that it is the newest one of
     /// its key, whatever the clocks say.

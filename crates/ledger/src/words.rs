@@ -1,6 +1,6 @@
 use arrivage_model::{
-    Arrival, ArrivalId, Checkpoint, Lease, Location, Mode, Object, Order, Pattern, RowColumn,
-    State, Table,
+    Arrival, ArrivalId, Checkpoint, Lease, Location, Mode, Object, Order, Pattern, Reject,
+    RowColumn, Rows, State, Table,
 };
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -115,6 +115,15 @@ pub enum Scope {
     },
 }
 
+/// How much may be claimed along with an arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Along {
+    /// At most so many further arrivals.
+    pub most: usize,
+    /// None of them larger than this, in bytes of the object.
+    pub bytes: u64,
+}
+
 /// What a claim came to.
 #[derive(Clone, Debug, Default)]
 pub struct Claimed {
@@ -182,6 +191,19 @@ pub struct Advance {
     pub reading: String,
     /// It is the last one: the arrival is loaded.
     pub last: bool,
+}
+
+/// A file that is small enough to share a transaction with others: all of it.
+#[derive(Clone, Debug)]
+pub struct Whole<'a> {
+    /// The right to load it.
+    pub lease: Lease,
+    /// The records that can be loaded.
+    pub rows: &'a Rows,
+    /// The records that cannot.
+    pub rejects: &'a [Reject],
+    /// From its start to its end.
+    pub advance: Advance,
 }
 
 /// How an arrival stands, seen by one that held its lease.

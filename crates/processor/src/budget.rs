@@ -14,18 +14,31 @@ pub(crate) struct Budget {
 
 /// One chunk's share; given back when dropped.
 pub(crate) struct Share {
-    _permit: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
 }
 
 impl Budget {
     /// So many bytes, for chunks of so many bytes.
     pub(crate) fn new(bytes: u64, chunk: usize) -> Self {
-        let kibibytes = usize::try_from(bytes / 1024).unwrap_or(Semaphore::MAX_PERMITS);
-        let share = u32::try_from(chunk / 1024).unwrap_or(u32::MAX);
+        let all = usize::try_from(bytes / 1024).unwrap_or(Semaphore::MAX_PERMITS);
+        let share = kibibytes(chunk);
         Self {
-            kibibytes: Arc::new(Semaphore::new(kibibytes.max(share as usize))),
+            kibibytes: Arc::new(Semaphore::new(all.max(share as usize))),
             share,
         }
+    }
+
+    /// The same bytes, in shares of so many.
+    pub(crate) fn sharing(&self, bytes: usize) -> Self {
+        Self {
+            kibibytes: Arc::clone(&self.kibibytes),
+            share: kibibytes(bytes),
+        }
+    }
+
+    /// What a share is, in bytes.
+    pub(crate) fn share(&self) -> usize {
+        self.share as usize * 1024
     }
 
     /// Waits for the share of one chunk. On a blocking thread only.
@@ -34,6 +47,21 @@ impl Budget {
         let permit = runtime
             .block_on(permit)
             .expect("the budget is never closed");
-        Share { _permit: permit }
+        Share { permit }
     }
+}
+
+impl Share {
+    /// Keeps so many bytes of it, and gives the others back.
+    pub(crate) fn shrink(&mut self, bytes: usize) {
+        let surplus = self
+            .permit
+            .num_permits()
+            .saturating_sub(bytes.div_ceil(1024));
+        drop(self.permit.split(surplus));
+    }
+}
+
+fn kibibytes(bytes: usize) -> u32 {
+    u32::try_from(bytes / 1024).unwrap_or(u32::MAX)
 }

@@ -17,7 +17,7 @@ use crate::fill::{Filled, Filling, Load};
 use crate::read::{Draft, Reading};
 
 /// Waits between tries of one chunk.
-const AGAIN: Policy = Policy {
+pub(crate) const AGAIN: Policy = Policy {
     first: std::time::Duration::from_millis(100),
     cap: std::time::Duration::from_secs(10),
     tries: None,
@@ -251,11 +251,7 @@ impl<'a> Committer<'a> {
     }
 
     fn report(&self, advance: &Advance) {
-        let pipeline = self.load.job.pipeline.name.clone();
-        metrics::counter!("arrivage_records_loaded_total", "pipeline" => pipeline.clone())
-            .increment(advance.loaded.max(0).unsigned_abs());
-        metrics::counter!("arrivage_records_rejected_total", "pipeline" => pipeline)
-            .increment(advance.rejected);
+        count_records(&self.load.job.pipeline.name, advance);
         tracing::debug!(
             records.loaded = advance.loaded,
             records.rejected = advance.rejected,
@@ -264,6 +260,15 @@ impl<'a> Committer<'a> {
             "a chunk is committed"
         );
     }
+}
+
+/// Counts what a step brought.
+pub(crate) fn count_records(pipeline: &str, advance: &Advance) {
+    let pipeline = pipeline.to_owned();
+    metrics::counter!("arrivage_records_loaded_total", "pipeline" => pipeline.clone())
+        .increment(advance.loaded.max(0).unsigned_abs());
+    metrics::counter!("arrivage_records_rejected_total", "pipeline" => pipeline)
+        .increment(advance.rejected);
 }
 
 /// What the ledger's answer means for the chunk from `from` to `to`.
@@ -282,7 +287,7 @@ fn doubt(standing: &Standing, from: &Checkpoint, to: &Checkpoint, last: bool) ->
 }
 
 /// Why a file with so many rejects among its records fails, if it does.
-fn over(
+pub(crate) fn over(
     id: ArrivalId,
     budget: RejectBudget,
     rejected: u64,

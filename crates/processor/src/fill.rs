@@ -152,19 +152,19 @@ impl<'a> Load<'a> {
 
 /// What is left to try where the database takes rows only together: what it
 /// refused, in halves, in order.
-struct Halves(Vec<Range<u64>>);
+pub(crate) struct Halves(Vec<Range<u64>>);
 
 impl Halves {
-    fn of(all: Range<u64>) -> Self {
+    pub(crate) fn of(all: Range<u64>) -> Self {
         Self(vec![all])
     }
 
-    fn next(&mut self) -> Option<Range<u64>> {
+    pub(crate) fn next(&mut self) -> Option<Range<u64>> {
         self.0.pop()
     }
 
     /// Tries the halves next; or says which single one was refused.
-    fn split(&mut self, refused: Range<u64>) -> Option<u64> {
+    pub(crate) fn split(&mut self, refused: Range<u64>) -> Option<u64> {
         let length = refused.end - refused.start;
         if length <= 1 {
             return Some(refused.start);

@@ -19,6 +19,7 @@ mod process;
 mod read;
 mod settings;
 mod settle;
+mod together;
 mod work;
 
 pub use board::{Board, Loading};

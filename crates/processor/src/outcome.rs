@@ -24,22 +24,30 @@ pub struct Turn {
     /// Arrivals whose last attempt ended without a word: the claim found none left,
     /// and they failed.
     pub used_up: Vec<Ended>,
-    /// The one that it claimed.
-    pub ended: Option<Ended>,
+    /// What it claimed: one arrival, or small ones that were loaded together.
+    pub ended: Vec<Ended>,
 }
 
 impl Turn {
     /// Nothing was there to claim.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.used_up.is_empty() && self.ended.is_none()
+        self.used_up.is_empty() && self.ended.is_empty()
     }
 }
 
 impl Ended {
+    pub(crate) fn of(arrival: Arrival, outcome: Outcome) -> Self {
+        Self {
+            id: arrival.id,
+            url: arrival.url,
+            outcome,
+        }
+    }
+
     /// Of an arrival whose own claim could not say that it failed: it is said here.
     pub(crate) fn without_a_word(arrival: Arrival) -> Self {
-        let why = arrival.error.unwrap_or_default();
+        let why = arrival.error.clone().unwrap_or_default();
         tracing::error!(
             arrival.id = arrival.id.0,
             object.url = ?arrival.url,
@@ -50,11 +58,7 @@ impl Ended {
             "failed"
         );
         count(&arrival.pipeline, "failed");
-        Self {
-            id: arrival.id,
-            url: arrival.url,
-            outcome: Outcome::Failed(why),
-        }
+        Self::of(arrival, Outcome::Failed(why))
     }
 }
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use arrivage_ledger::{Claim, Destination, LedgerError, SharedLedger, TargetRefusal};
-use arrivage_model::{Captures, ErrorCode, Pipeline, Router, RowColumn, Table};
+use arrivage_model::{ErrorCode, Pipeline, Router, RowColumn, Table};
 
 use crate::decode::Plan;
 use crate::fate::LoadError;
@@ -9,7 +9,6 @@ use crate::fate::LoadError;
 /// A claimed arrival with everything that its load needs to know.
 pub(crate) struct Job {
     pub(crate) pipeline: Arc<Pipeline>,
-    pub(crate) captures: Captures,
     pub(crate) table: Table,
     pub(crate) plan: Arc<Plan>,
     /// What its records are read with, hashed.
@@ -63,7 +62,6 @@ pub(crate) async fn prepare(
         return Err(LoadError::file(ErrorCode::ConfigChanged, message));
     }
     Ok(Job {
-        captures: router.captures(pipeline, &arrival.location()),
         pipeline: Arc::clone(pipeline),
         table,
         plan,

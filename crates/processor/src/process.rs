@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use arrivage_ledger::{Claim, LedgerError, SharedLedger};
 use arrivage_model::{Checkpoint, ErrorCode, Lease, Mode, Order, Router, State, Table};
-use arrivage_store::{Backoff, Policy, Stores};
+use arrivage_store::{Backoff, Persistence, Policy, Stores};
 use futures::FutureExt;
 use tokio::sync::Notify;
 use tracing::Instrument;
@@ -41,8 +41,8 @@ pub struct Processor {
     pub(crate) wake: Arc<Notify>,
     pub(crate) pipelines: Vec<String>,
     pub(crate) stores: Stores,
-    board: Board,
-    budget: Budget,
+    pub(crate) board: Board,
+    pub(crate) budget: Budget,
 }
 
 /// What a claim turned into while it was loaded.
@@ -94,14 +94,6 @@ impl Processor {
 
     /// Loads a claimed arrival, and leaves it in the state that the outcome says.
     pub(crate) async fn process(&self, claim: Claim, signals: &Signals) -> Ended {
-        let (id, url) = (claim.arrival.id, claim.arrival.url.clone());
-        let span = tracing::info_span!(
-            "load",
-            arrival.id = id.0,
-            object.key = ?claim.arrival.key,
-            pipeline = %claim.arrival.pipeline,
-            lease.fence = claim.lease.fence.0,
-        );
         let outcome = async {
             let started = std::time::Instant::now();
             let entry = self.board.enter(&claim.arrival);
@@ -124,9 +116,9 @@ impl Processor {
             report(&claim, &outcome, entry.loading(), started.elapsed());
             outcome
         }
-        .instrument(span)
+        .instrument(load_span(&claim))
         .await;
-        Ended { id, url, outcome }
+        Ended::of(claim.arrival, outcome)
     }
 
     /// The whole story of a load that goes well.
@@ -150,7 +142,9 @@ impl Processor {
             .start_over_if_ordered(claim, held, &job, loading, signals)
             .await?;
         let mut keeper = self.keep(held.lease, loading, self.settings.stall);
-        let mut reading = self.read(claim, &job, from.clone(), loading);
+        let persistence = Persistence::default();
+        let budget = self.budget.clone();
+        let mut reading = self.read(claim, &job, from.clone(), loading, persistence, budget);
         let load = Load {
             ledger: &self.ledger,
             lease: held.lease,
@@ -275,7 +269,15 @@ impl Processor {
         Keeper::start(ledger, lease, length, stall, Arc::clone(loading))
     }
 
-    fn read(&self, claim: &Claim, job: &Job, from: Checkpoint, loading: &Arc<Loading>) -> Reading {
+    pub(crate) fn read(
+        &self,
+        claim: &Claim,
+        job: &Job,
+        from: Checkpoint,
+        loading: &Arc<Loading>,
+        persistence: Persistence,
+        budget: Budget,
+    ) -> Reading {
         let loading = Arc::clone(loading);
         let source = Source {
             store: Arc::clone(self.stores.get(claim.arrival.store)),
@@ -284,19 +286,33 @@ impl Processor {
             limits: job.pipeline.limits,
             window: self.settings.window(),
             progress: Arc::new(move || loading.touch()),
+            persistence,
         };
         let target = ChunkTarget {
-            bytes: self.settings.chunk_bytes(),
+            bytes: budget.share(),
             records: CHUNK_RECORDS,
         };
         let decoding = Decoding {
             plan: Arc::clone(&job.plan),
-            captures: job.captures.clone(),
+            captures: self
+                .router
+                .captures(&job.pipeline, &claim.arrival.location()),
             target,
-            budget: self.budget.clone(),
+            budget,
         };
         Reading::start(source, decoding)
     }
+}
+
+/// What every word about one load is said within.
+pub(crate) fn load_span(claim: &Claim) -> tracing::Span {
+    tracing::info_span!(
+        "load",
+        arrival.id = claim.arrival.id.0,
+        object.key = ?claim.arrival.key,
+        pipeline = %claim.arrival.pipeline,
+        lease.fence = claim.lease.fence.0,
+    )
 }
 
 fn broken(panic: &(dyn std::any::Any + Send)) -> LoadError {

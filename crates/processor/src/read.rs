@@ -44,6 +44,7 @@ pub(crate) struct Source {
     /// The largest window of a decompressor, in bytes.
     pub(crate) window: u64,
     pub(crate) progress: Progress,
+    pub(crate) persistence: Persistence,
 }
 
 /// How its bytes become chunks.
@@ -57,7 +58,17 @@ pub(crate) struct Decoding {
 /// A chunk with its share of the memory, which it gives back when dropped.
 pub(crate) struct Draft {
     pub(crate) chunk: Chunk,
-    _share: Option<Share>,
+    share: Option<Share>,
+}
+
+impl Draft {
+    /// Gives back what its chunk did not take of its share.
+    pub(crate) fn shrink(&mut self) {
+        let bytes = self.chunk.heap_bytes();
+        if let Some(share) = &mut self.share {
+            share.shrink(bytes);
+        }
+    }
 }
 
 /// A file that is being read and decoded, ahead of who takes its chunks. When
@@ -137,7 +148,7 @@ fn decode(
             if chunks
                 .blocking_send(Ok(Draft {
                     chunk,
-                    _share: share.take(),
+                    share: share.take(),
                 }))
                 .is_err()
             {
@@ -249,7 +260,7 @@ async fn open(source: &Source) -> Result<Opened, LoadError> {
     let offset = source.from.offset;
     let counter = Counter::default();
     let (first, rest): (Vec<u8>, Pin<Box<dyn AsyncBufRead + Send>>) = if offset == 0 {
-        let mut stream = Box::pin(stream(source, 0, Persistence::default()));
+        let mut stream = Box::pin(stream(source, 0, source.persistence));
         let first = first_bytes(&mut stream).await?;
         let chained = io::Cursor::new(first.clone()).chain(stream);
         (first, Box::pin(chained))
@@ -257,17 +268,14 @@ async fn open(source: &Source) -> Result<Opened, LoadError> {
         let part = Persistence {
             part: magic::LENGTH as u64,
             ahead: false,
-            ..Persistence::default()
+            ..source.persistence
         };
         let first = first_bytes(&mut Box::pin(stream(source, 0, part))).await?;
         let from = match codec(source, &first)? {
             Codec::None => offset,
             _ => 0,
         };
-        (
-            first,
-            Box::pin(stream(source, from, Persistence::default())),
-        )
+        (first, Box::pin(stream(source, from, source.persistence)))
     };
     let codec = codec(source, &first)?;
     let counted = Counted::new(rest, counter.clone());

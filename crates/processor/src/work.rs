@@ -111,6 +111,17 @@ impl Processor {
         owner: &str,
         signals: &Signals,
     ) -> Result<Turn, LedgerError> {
+        self.turn(scope, owner, signals, false).await
+    }
+
+    /// `many`: if it is small, also others that can be loaded together with it.
+    async fn turn(
+        &self,
+        scope: &Scope,
+        owner: &str,
+        signals: &Signals,
+        many: bool,
+    ) -> Result<Turn, LedgerError> {
         let lease = self.settings.lease;
         let claimed = self
             .ledger
@@ -118,19 +129,34 @@ impl Processor {
             .await?;
         let used_up = claimed.used_up.into_iter().map(Ended::without_a_word);
         let used_up = used_up.collect();
-        let ended = match claimed.claim {
-            Some(claim) => Some(self.process(claim, signals).await),
-            None => None,
+        let Some(claim) = claimed.claim else {
+            let ended = Vec::new();
+            return Ok(Turn { used_up, ended });
+        };
+        let along = match many {
+            true => self.claim_along(&claim, scope, owner).await,
+            false => Ok(Vec::new()),
+        };
+        // What was claimed without an answer is found when its lease has run out.
+        let along = along.unwrap_or_default();
+        let ended = if along.is_empty() {
+            vec![self.process(claim, signals).await]
+        } else {
+            let claims = std::iter::once(claim).chain(along).collect();
+            self.process_together(claims, signals).await
         };
         Ok(Turn { used_up, ended })
     }
 
     async fn worker(&self, shared: &Shared, signals: &Signals) {
         let mut backoff = Backoff::default();
+        // One that comes alone is not kept waiting for others.
+        let mut many = false;
         while !signals.stop.is_cancelled() && !shared.over.is_cancelled() {
             shared.busy.fetch_add(1, Ordering::SeqCst);
             let owner = &self.settings.owner;
-            let turn = self.claim_and_load(&shared.scope, owner, signals).await;
+            let turn = self.turn(&shared.scope, owner, signals, many).await;
+            many = turn.as_ref().is_ok_and(|turn| !turn.is_empty());
             shared.busy.fetch_sub(1, Ordering::SeqCst);
             let wait = match turn {
                 Ok(turn) if !turn.is_empty() => {

@@ -11,6 +11,7 @@ mod registering;
 mod replays;
 mod starts;
 mod strike;
+mod together;
 mod zombies;
 
 use std::collections::HashSet;

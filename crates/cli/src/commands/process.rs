@@ -119,8 +119,8 @@ async fn this_one(
         id,
         taking_over: false,
     };
-    let turn = processor.claim_and_load(&scope, owner, signals).await?;
-    if let Some(ended) = turn.ended {
+    let mut turn = processor.claim_and_load(&scope, owner, signals).await?;
+    if let Some(ended) = turn.ended.pop() {
         return Ok(code(&Summary::of(ended), signals));
     }
     let Some(arrival) = wiring.ledger.arrival(id).await? else {
@@ -145,8 +145,8 @@ async fn one_for(
             id: last.id,
             taking_over: true,
         };
-        let turn = processor.claim_and_load(&scope, owner, signals).await?;
-        if let Some(ended) = turn.ended {
+        let mut turn = processor.claim_and_load(&scope, owner, signals).await?;
+        if let Some(ended) = turn.ended.pop() {
             return Ok(code(&Summary::of(ended), signals));
         }
         // The claim itself may have ended it, its attempts being used up.
@@ -165,10 +165,10 @@ async fn one_for(
         });
     }
     // What it found used up besides was another's, and is in the log.
-    let turn = processor
+    let mut turn = processor
         .claim_and_load(&Scope::Owner, owner, signals)
         .await?;
-    match turn.ended {
+    match turn.ended.pop() {
         Some(ended) => Ok(code(&Summary::of(ended), signals)),
         None => match processor.held().await? {
             Some(paused) => {

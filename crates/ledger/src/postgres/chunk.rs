@@ -3,14 +3,14 @@
 use std::ops::{Range, RangeInclusive};
 
 use arrivage_fault::{Point, reach};
-use arrivage_model::{Lease, Mode, Order, Reject, Rows};
+use arrivage_model::{ArrivalId, Lease, Mode, Order, Reject, Rows};
 use async_trait::async_trait;
 use sqlx::{Executor, PgPool};
 
 use super::copy::{self, Encoder};
 use super::target::{drifted, quoted};
 use super::{PgTransaction, begin_with, classify, query, staging};
-use crate::{Advance, ChunkTransaction, Destination, LedgerError, Result, TargetRefusal};
+use crate::{Advance, ChunkTransaction, Destination, LedgerError, Result, TargetRefusal, Whole};
 
 /// COPY data goes out in pieces of about this many bytes.
 const PIECE: usize = 128 * 1024;
@@ -20,6 +20,9 @@ const STAGING: &str = "pg_temp.arrivage_chunk";
 
 /// The rows' order in a chunk, so that the last one of a key wins.
 const ORDER: &str = "_arrivage_order";
+
+/// Some rows of an arrival.
+type Part<'a> = (ArrivalId, &'a Rows, Range<usize>);
 
 pub(super) struct Chunk {
     tx: PgTransaction,
@@ -61,30 +64,59 @@ impl Chunk {
     }
 
     async fn add(&mut self, rows: &Rows, range: Range<usize>) -> Result<()> {
+        let part = (self.lease.arrival, rows, range);
         if self.destination.atomic {
             let table = staging::name(self.lease.arrival);
-            return self.copy(rows, range, table, &staging::PLACE).await;
+            return self.copy(&[part], table, &staging::PLACE).await;
         }
         if let Mode::Upsert { key } = self.destination.mode.clone() {
-            self.stage().await?;
-            self.copy(rows, range, STAGING.to_owned(), &[ORDER]).await?;
-            self.merge(&key).await?;
+            self.upsert(part, &key).await?;
         } else {
             let table = quoted(&self.destination.table.name);
-            self.copy(rows, range, table, &[]).await?;
+            self.copy(&[part], table, &[]).await?;
         }
         self.run("SET CONSTRAINTS ALL IMMEDIATE".to_owned()).await
     }
 
+    async fn upsert(&mut self, part: Part<'_>, key: &[String]) -> Result<()> {
+        self.stage().await?;
+        self.copy(&[part], STAGING.to_owned(), &[ORDER]).await?;
+        self.merge(key).await
+    }
+
+    /// All that the commit needs of these files, in their order.
+    async fn add_together(&mut self, files: &[Whole<'_>]) -> Result<()> {
+        if let Mode::Upsert { key } = self.destination.mode.clone() {
+            for file in files.iter().filter(|file| !file.rows.is_empty()) {
+                self.upsert(whole(file), &key).await?;
+            }
+        } else {
+            let parts: Vec<Part<'_>> = files.iter().map(whole).collect();
+            let table = quoted(&self.destination.table.name);
+            self.copy(&parts, table, &[]).await?;
+        }
+        let rejects = files
+            .iter()
+            .flat_map(|file| file.rejects.iter().map(|one| (file.lease.arrival, one)));
+        insert_rejects(&mut self.tx, &rejects.collect::<Vec<_>>()).await?;
+        reach(Point::ChunkCopied).map_err(classify::statement)?;
+        self.run("SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL synchronous_commit = on".to_owned())
+            .await?;
+        // Whoever locks several arrivals locks them in the order of their ids.
+        let mut files: Vec<&Whole<'_>> = files.iter().collect();
+        files.sort_by_key(|file| file.lease.arrival);
+        advance_together(&mut self.tx, &files, self.destination.order).await
+    }
+
+    async fn end(self) -> Result<()> {
+        reach(Point::ChunkBeforeCommit).map_err(classify::statement)?;
+        self.tx.commit().await.map_err(classify::committing)?;
+        reach(Point::ChunkCommitted).map_err(classify::committing)
+    }
+
     /// `places`: further columns of the table, which get the row's record, line and
     /// byte offset, as many as there are.
-    async fn copy(
-        &mut self,
-        rows: &Rows,
-        range: Range<usize>,
-        table: String,
-        places: &[&str],
-    ) -> Result<()> {
+    async fn copy(&mut self, parts: &[Part<'_>], table: String, places: &[&str]) -> Result<()> {
         let name = self.destination.table.name.clone();
         let mut columns = self.columns();
         columns.extend(places.iter().map(|&place| place.to_owned()));
@@ -99,13 +131,16 @@ impl Chunk {
             .copy_in_raw(&statement)
             .await
             .map_err(|error| drifted(&name, error))?;
-        for row in range {
-            encoder.push(rows, row);
-            if encoder.piece().len() >= PIECE {
-                copy.send(encoder.piece())
-                    .await
-                    .map_err(classify::statement)?;
-                encoder.clear();
+        for (arrival, rows, range) in parts {
+            encoder.turn_to(*arrival);
+            for row in range.clone() {
+                encoder.push(rows, row);
+                if encoder.piece().len() >= PIECE {
+                    copy.send(encoder.piece())
+                        .await
+                        .map_err(classify::statement)?;
+                    encoder.clear();
+                }
             }
         }
         encoder.end();
@@ -203,36 +238,12 @@ impl ChunkTransaction for Chunk {
     }
 
     async fn reject(&mut self, rejects: &[Reject]) -> Result<()> {
-        if rejects.is_empty() {
-            return Ok(());
-        }
-        fn all<'a, T>(rejects: &'a [Reject], of: impl Fn(&'a Reject) -> T) -> Vec<T> {
-            rejects.iter().map(of).collect()
-        }
-        let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        query(
-            "-- ledger::reject
-            INSERT INTO arrivage.reject
-              (arrival_id, record, line, byte_offset, column_name, reason_code, reason, raw)
-            SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[],
-              $6::text[], $7::text[], $8::text[])",
-        )
-        .bind(self.lease.arrival.0)
-        .bind(all(rejects, |r| number(r.record)))
-        .bind(all(rejects, |r| number(r.line)))
-        .bind(all(rejects, |r| number(r.byte_offset)))
-        .bind(all(rejects, |r| r.column.as_deref()))
-        .bind(all(rejects, |r| r.code.as_str()))
-        .bind(all(rejects, |r| r.reason.replace('\0', "\u{FFFD}")))
-        .bind(all(rejects, |r| r.raw.as_str()))
-        .execute(&mut *self.tx)
-        .await
-        .map_err(classify::statement)?;
-        Ok(())
+        let own = |reject| (self.lease.arrival, reject);
+        let rejects: Vec<_> = rejects.iter().map(own).collect();
+        insert_rejects(&mut self.tx, &rejects).await
     }
 
     async fn commit(mut self: Box<Self>, advance: &Advance) -> Result<()> {
-        let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         reach(Point::ChunkCopied).map_err(classify::statement)?;
         if advance.last {
             self.run("SET LOCAL synchronous_commit = on".to_owned())
@@ -262,9 +273,7 @@ impl ChunkTransaction for Chunk {
         .execute(&mut *self.tx)
         .await
         .map_err(classify::statement)?;
-        reach(Point::ChunkBeforeCommit).map_err(classify::statement)?;
-        self.tx.commit().await.map_err(classify::committing)?;
-        reach(Point::ChunkCommitted).map_err(classify::committing)
+        self.end().await
     }
 
     async fn roll_back(self: Box<Self>) {
@@ -272,4 +281,96 @@ impl ChunkTransaction for Chunk {
             tracing::debug!(%error, "the rollback of a chunk went unanswered");
         }
     }
+}
+
+/// Loads whole files, each with its rejects, and says `loaded` of each.
+pub(super) async fn load_together(
+    pool: &PgPool,
+    destination: &Destination,
+    files: &[Whole<'_>],
+) -> Result<()> {
+    let Some(first) = files.first() else {
+        return Ok(());
+    };
+    // Claimed together, they have one lease id, by which the reaper finds this backend.
+    let mut chunk = Chunk::begin(pool, &first.lease, destination).await?;
+    match chunk.add_together(files).await {
+        Ok(()) => chunk.end().await,
+        Err(error) => {
+            Box::new(chunk).roll_back().await;
+            Err(error)
+        }
+    }
+}
+
+fn whole<'a>(file: &Whole<'a>) -> Part<'a> {
+    (file.lease.arrival, file.rows, 0..file.rows.len())
+}
+
+fn all<'a, T, U>(of: &'a [T], value: impl Fn(&'a T) -> U) -> Vec<U> {
+    of.iter().map(value).collect()
+}
+
+fn number(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+async fn insert_rejects(tx: &mut PgTransaction, rejects: &[(ArrivalId, &Reject)]) -> Result<()> {
+    if rejects.is_empty() {
+        return Ok(());
+    }
+    query(
+        "-- ledger::reject
+        INSERT INTO arrivage.reject
+          (arrival_id, record, line, byte_offset, column_name, reason_code, reason, raw)
+        SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[],
+          $6::text[], $7::text[], $8::text[])",
+    )
+    .bind(all(rejects, |(arrival, _)| arrival.0))
+    .bind(all(rejects, |(_, r)| number(r.record)))
+    .bind(all(rejects, |(_, r)| number(r.line)))
+    .bind(all(rejects, |(_, r)| number(r.byte_offset)))
+    .bind(all(rejects, |(_, r)| r.column.as_deref()))
+    .bind(all(rejects, |(_, r)| r.code.as_str()))
+    .bind(all(rejects, |(_, r)| r.reason.replace('\0', "\u{FFFD}")))
+    .bind(all(rejects, |(_, r)| r.raw.as_str()))
+    .execute(&mut **tx)
+    .await
+    .map_err(classify::statement)?;
+    Ok(())
+}
+
+/// The last statement: each file from its start to its end, or none.
+async fn advance_together(
+    tx: &mut PgTransaction,
+    files: &[&Whole<'_>],
+    order: Order,
+) -> Result<()> {
+    query(
+        "-- ledger::advance_together
+        SELECT arrivage.advance(f.id, f.fence, f.lease, f.from_records, f.from_offset, f.records,
+          f.byte_offset, f.bytes_read, f.state, f.loaded, f.rejected, f.reading, true, $13)
+        FROM unnest($1::bigint[], $2::bigint[], $3::uuid[], $4::bigint[], $5::bigint[],
+          $6::bigint[], $7::bigint[], $8::bigint[], $9::text[], $10::bigint[], $11::bigint[],
+          $12::text[])
+          AS f (id, fence, lease, from_records, from_offset, records, byte_offset, bytes_read,
+            state, loaded, rejected, reading)",
+    )
+    .bind(all(files, |file| file.lease.arrival.0))
+    .bind(all(files, |file| file.lease.fence.0))
+    .bind(all(files, |file| file.lease.id.0))
+    .bind(all(files, |file| number(file.advance.from_records)))
+    .bind(all(files, |file| number(file.advance.from_offset)))
+    .bind(all(files, |file| number(file.advance.to.records)))
+    .bind(all(files, |file| number(file.advance.to.offset)))
+    .bind(all(files, |file| number(file.advance.to.bytes_read)))
+    .bind(all(files, |file| file.advance.to.state.as_deref()))
+    .bind(all(files, |file| file.advance.loaded))
+    .bind(all(files, |file| number(file.advance.rejected)))
+    .bind(all(files, |file| file.advance.reading.as_str()))
+    .bind(order == Order::Newest)
+    .execute(&mut **tx)
+    .await
+    .map_err(classify::statement)?;
+    Ok(())
 }

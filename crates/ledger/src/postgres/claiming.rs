@@ -25,21 +25,21 @@ struct Begun {
     from: Mark,
 }
 
-type Mark = (DateTime<Utc>, ArrivalId);
+pub(super) type Mark = (DateTime<Utc>, ArrivalId);
 
 impl Walk {
     /// A walk begins with the oldest this often: an arrival may have been passed by,
     /// because another held it, or its pipeline was paused.
     const ANEW: Duration = Duration::from_secs(1);
 
-    fn begin(&self) -> Option<Mark> {
+    pub(super) fn begin(&self) -> Option<Mark> {
         let begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let begun = begun.as_ref()?;
         (begun.at.elapsed() < Self::ANEW).then_some(begun.from)
     }
 
     /// `anew`: when the walk began, if it began with the oldest.
-    fn came_to(&self, mark: Mark, anew: Option<Instant>) {
+    pub(super) fn came_to(&self, mark: Mark, anew: Option<Instant>) {
         let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match (anew, begun.as_mut()) {
             (Some(at), _) => *begun = Some(Begun { at, from: mark }),
@@ -175,12 +175,20 @@ async fn claim_from(
         let mark = (row.get("due_at"), arrival.id);
         walk.came_to(mark, from.is_none().then_some(began));
     }
+    Ok(Claimed {
+        claim: Some(read(row, arrival, lease_id)),
+        used_up,
+    })
+}
+
+/// A claim, from the row that it took.
+pub(super) fn read(row: &PgRow, arrival: Arrival, lease: LeaseId) -> Claim {
     let unsigned = |column: &str| u64::try_from(row.get::<i64, _>(column)).unwrap_or_default();
-    let claim = Claim {
+    Claim {
         lease: Lease {
             arrival: arrival.id,
             fence: Fence(arrival.fence),
-            id: lease_id,
+            id: lease,
         },
         checkpoint: Checkpoint {
             records: unsigned("checkpoint_records"),
@@ -193,11 +201,7 @@ async fn claim_from(
         overtaken: row.get("overtaken"),
         barren: u32::try_from(row.get::<i32, _>("barren")).unwrap_or_default(),
         arrival,
-    };
-    Ok(Claimed {
-        claim: Some(claim),
-        used_up,
-    })
+    }
 }
 
 async fn remember(tx: &mut super::PgTransaction, owner: &str, id: ArrivalId) -> Result<()> {

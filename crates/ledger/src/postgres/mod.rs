@@ -4,6 +4,7 @@
 //! session state, so that a pooler in transaction mode may stand between.
 
 mod admitting;
+mod along;
 mod chunk;
 mod claiming;
 mod classify;
@@ -34,9 +35,10 @@ use sqlx::{PgPool, Postgres, Transaction};
 
 use self::statements::{query, query_scalar};
 use crate::{
-    Backlog, ChunkTransaction, Claimed, ConnectOptions, Content, Declared, Destination, Dismissed,
-    Filter, Ignored, Ledger, LedgerError, Paused, Pooler, Registered, Registration, RejectedRecord,
-    Replay, Replayed, Request, Result, Scope, Standing, Unloaded, Unreadable,
+    Along, Backlog, ChunkTransaction, Claim, Claimed, ConnectOptions, Content, Declared,
+    Destination, Dismissed, Filter, Ignored, Ledger, LedgerError, Paused, Pooler, Registered,
+    Registration, RejectedRecord, Replay, Replayed, Request, Result, Scope, Standing, Unloaded,
+    Unreadable, Whole,
 };
 
 /// How long a statement waits for a row that another holds before it gives up.
@@ -188,6 +190,17 @@ impl Ledger for PostgresLedger {
         claiming::claim(&self.pool, &self.walk, pipelines, scope, owner, lease).await
     }
 
+    async fn claim_along(
+        &self,
+        claim: &Claim,
+        scope: &Scope,
+        along: Along,
+        owner: &str,
+        lease: Duration,
+    ) -> Result<Vec<Claim>> {
+        along::claim(&self.pool, &self.walk, claim, scope, along, owner, lease).await
+    }
+
     async fn last_claim_of(&self, owner: &str) -> Result<Option<Arrival>> {
         claiming::last_claim_of(&self.pool, owner).await
     }
@@ -208,6 +221,10 @@ impl Ledger for PostgresLedger {
         Ok(Box::new(
             chunk::Chunk::begin(&self.pool, lease, destination).await?,
         ))
+    }
+
+    async fn load_together(&self, destination: &Destination, files: &[Whole<'_>]) -> Result<()> {
+        chunk::load_together(&self.pool, destination, files).await
     }
 
     async fn standing(&self, lease: &Lease) -> Result<Standing> {

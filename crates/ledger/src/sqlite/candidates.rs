@@ -3,7 +3,7 @@ use sqlx::types::Json;
 use sqlx::{Row, SqliteConnection};
 
 use super::classify;
-use crate::{Result, Scope};
+use crate::{Along, Result, Scope};
 
 /// What a claim may take, and whether its attempts are used up already.
 pub(super) struct Candidate {
@@ -85,6 +85,41 @@ async fn due(connection: &mut SqliteConnection, open: &[String]) -> Result<Optio
         id: ArrivalId(id),
         used_up: false,
     }))
+}
+
+/// Small arrivals among the next ones that are due, of which nothing is loaded and whose
+/// last claim did not end without a word.
+pub(super) async fn small(
+    connection: &mut SqliteConnection,
+    pipeline: &str,
+    scope: &Scope,
+    along: Along,
+) -> Result<Vec<ArrivalId>> {
+    let only = match scope {
+        Scope::Any => None,
+        Scope::Among(ids) => Some(Json(ids)),
+        Scope::Owner | Scope::One { .. } => return Ok(Vec::new()),
+    };
+    let ids: Vec<i64> = sqlx::query_scalar(
+        "-- ledger::small
+        SELECT near.id FROM (
+          SELECT a.* FROM arrivage_arrival a JOIN arrivage_pipeline p ON p.name = a.pipeline
+          WHERE a.state = 'waiting' AND a.pipeline = ?1 AND p.paused_reason IS NULL
+            AND a.due_at <= strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+            AND (?2 IS NULL OR a.id IN (SELECT value FROM json_each(?2)))
+          ORDER BY a.due_at, a.id LIMIT ?3) AS near
+        WHERE near.size <= ?4 AND near.barren = 0 AND NOT near.restart
+          AND near.checkpoint_records = 0 AND near.checkpoint_offset = 0
+        ORDER BY near.due_at, near.id",
+    )
+    .bind(pipeline)
+    .bind(only)
+    .bind(i64::try_from(along.most).unwrap_or(i64::MAX))
+    .bind(i64::try_from(along.bytes).unwrap_or(i64::MAX))
+    .fetch_all(connection)
+    .await
+    .map_err(classify::statement)?;
+    Ok(ids.into_iter().map(ArrivalId).collect())
 }
 
 /// `before_due`: also those that are not due; `own`: also under this owner's lease.

@@ -3,7 +3,7 @@
 use std::ops::{Range, RangeInclusive};
 
 use arrivage_fault::{Point, reach};
-use arrivage_model::{Lease, Order, Reject, Rows};
+use arrivage_model::{ArrivalId, Lease, Order, Reject, Rows};
 use async_trait::async_trait;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
@@ -13,7 +13,7 @@ use super::{classify, order, signed, staging, target};
 use crate::{Advance, ChunkTransaction, Destination, LedgerError, Result, TargetRefusal};
 
 /// Rejects of one statement; with eight values each far below SQLite's 32,766.
-const REJECTS: usize = 500;
+pub(super) const REJECTS: usize = 500;
 
 pub(super) struct Chunk {
     /// Nothing after an error ended the transaction: on some of them SQLite rolls it
@@ -99,10 +99,7 @@ impl Chunk {
         let table = &self.destination.table.name;
         let broken = target::broken_references(live(&mut self.writing)?, table).await?;
         if broken > before {
-            return Err(LedgerError::Row {
-                sqlstate: "23503".to_owned(),
-                message: "FOREIGN KEY constraint failed".to_owned(),
-            });
+            return Err(target::broken_reference());
         }
         self.broken_references = Some(broken);
         Ok(())
@@ -144,7 +141,8 @@ impl ChunkTransaction for Chunk {
 
     async fn reject(&mut self, rejects: &[Reject]) -> Result<()> {
         for some in rejects.chunks(REJECTS) {
-            let inserted = insert_rejects(live(&mut self.writing)?, &self.lease, some).await;
+            let arrival = self.lease.arrival;
+            let inserted = insert_rejects(live(&mut self.writing)?, arrival, some).await;
             self.end_on_error(&inserted);
             inserted?;
         }
@@ -204,9 +202,10 @@ impl ChunkTransaction for Chunk {
     }
 }
 
-async fn insert_rejects(
+/// At most [`REJECTS`] at a time.
+pub(super) async fn insert_rejects(
     connection: &mut SqliteConnection,
-    lease: &Lease,
+    arrival: ArrivalId,
     rejects: &[Reject],
 ) -> Result<()> {
     let mut insert = QueryBuilder::<Sqlite>::new(
@@ -215,7 +214,7 @@ async fn insert_rejects(
           (arrival_id, record, line, byte_offset, column_name, reason_code, reason, raw) ",
     );
     insert.push_values(rejects, |mut row, reject| {
-        row.push_bind(lease.arrival.0)
+        row.push_bind(arrival.0)
             .push_bind(signed(reject.record))
             .push_bind(signed(reject.line))
             .push_bind(signed(reject.byte_offset))
@@ -234,7 +233,7 @@ async fn insert_rejects(
 
 /// The last statement. The write lock is held already, so that nobody moves the
 /// arrival between it and the commit. Says whether lease and checkpoint matched.
-async fn move_checkpoint(
+pub(super) async fn move_checkpoint(
     connection: &mut SqliteConnection,
     lease: &Lease,
     advance: &Advance,

@@ -4,10 +4,10 @@ use arrivage_fault::{Point, reach};
 use arrivage_model::{Arrival, ArrivalId, Checkpoint, Fence, Lease, LeaseId};
 use sqlx::{Row, SqliteConnection};
 
-use super::candidates::candidate;
+use super::candidates::{candidate, small};
 use super::database::Database;
 use super::{classify, from_now, history, order};
-use crate::{Claim, Claimed, LedgerError, Result, Scope};
+use crate::{Along, Claim, Claimed, LedgerError, Result, Scope};
 
 pub(super) async fn claim(
     database: &Database,
@@ -40,7 +40,7 @@ pub(super) async fn claim(
             claimed.used_up.extend(failed);
             continue;
         }
-        let claim = take(connection, candidate.id, owner, length).await?;
+        let claim = take(connection, candidate.id, LeaseId::draw(), owner, length).await?;
         if matches!(
             scope,
             Scope::Owner
@@ -57,6 +57,28 @@ pub(super) async fn claim(
     writing.commit().await?;
     reach(Point::ClaimCommitted).map_err(classify::statement)?;
     Ok(claimed)
+}
+
+/// What is small of the next ones, under the lease id of one that is claimed.
+pub(super) async fn claim_along(
+    database: &Database,
+    first: &Claim,
+    scope: &Scope,
+    along: Along,
+    owner: &str,
+    length: Duration,
+) -> Result<Vec<Claim>> {
+    let mut writing = database.write().await?;
+    reach(Point::ClaimBegun).map_err(classify::statement)?;
+    let connection = writing.connection();
+    let pipeline = &first.arrival.pipeline;
+    let mut claims = Vec::new();
+    for id in small(connection, pipeline, scope, along).await? {
+        claims.push(take(connection, id, first.lease.id, owner, length).await?);
+    }
+    writing.commit().await?;
+    reach(Point::ClaimCommitted).map_err(classify::statement)?;
+    Ok(claims)
 }
 
 /// Ends an arrival whose claims all ended without a word.
@@ -82,10 +104,10 @@ async fn give_up(connection: &mut SqliteConnection, id: ArrivalId) -> Result<()>
 async fn take(
     connection: &mut SqliteConnection,
     id: ArrivalId,
+    lease_id: LeaseId,
     owner: &str,
     length: Duration,
 ) -> Result<Claim> {
-    let lease_id = LeaseId::draw();
     sqlx::query(
         "-- ledger::claim
         UPDATE arrivage_arrival SET

@@ -23,6 +23,7 @@ mod replaying;
 mod requests;
 mod staging;
 mod target;
+mod together;
 mod unloading;
 
 use std::time::Duration;
@@ -33,9 +34,9 @@ use arrivage_model::{
 use async_trait::async_trait;
 
 use crate::{
-    Backlog, ChunkTransaction, Claimed, Content, Declared, Destination, Dismissed, Filter, Ignored,
-    Ledger, Paused, Registered, Registration, RejectedRecord, Replay, Replayed, Request, Result,
-    Scope, Standing, Unloaded, Unreadable,
+    Along, Backlog, ChunkTransaction, Claim, Claimed, Content, Declared, Destination, Dismissed,
+    Filter, Ignored, Ledger, Paused, Registered, Registration, RejectedRecord, Replay, Replayed,
+    Request, Result, Scope, Standing, Unloaded, Unreadable, Whole,
 };
 use database::Database;
 
@@ -127,6 +128,17 @@ impl Ledger for SqliteLedger {
         claiming::claim(&self.database, pipelines, scope, owner, lease).await
     }
 
+    async fn claim_along(
+        &self,
+        claim: &Claim,
+        scope: &Scope,
+        along: Along,
+        owner: &str,
+        lease: Duration,
+    ) -> Result<Vec<Claim>> {
+        claiming::claim_along(&self.database, claim, scope, along, owner, lease).await
+    }
+
     async fn last_claim_of(&self, owner: &str) -> Result<Option<Arrival>> {
         claiming::last_claim_of(&self.database, owner).await
     }
@@ -147,6 +159,10 @@ impl Ledger for SqliteLedger {
         Ok(Box::new(
             chunk::Chunk::begin(&self.database, lease, destination).await?,
         ))
+    }
+
+    async fn load_together(&self, destination: &Destination, files: &[Whole<'_>]) -> Result<()> {
+        together::load_together(&self.database, destination, files).await
     }
 
     async fn standing(&self, lease: &Lease) -> Result<Standing> {

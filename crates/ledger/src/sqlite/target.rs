@@ -6,7 +6,7 @@ use sqlx::{Row, SqliteConnection};
 
 use super::classify;
 use super::database::Database;
-use crate::{Result, TargetRefusal, declaration};
+use crate::{LedgerError, Result, TargetRefusal, declaration};
 
 /// An identifier as SQL takes it.
 pub(super) fn quote(identifier: &str) -> String {
@@ -212,6 +212,14 @@ pub(super) async fn broken_references(
     .fetch_one(connection)
     .await
     .map_err(|error| classify::drifted(error, table))
+}
+
+/// What a row is refused with that refers to nothing.
+pub(super) fn broken_reference() -> LedgerError {
+    LedgerError::Row {
+        sqlstate: "23503".to_owned(),
+        message: "FOREIGN KEY constraint failed".to_owned(),
+    }
 }
 
 #[cfg(test)]

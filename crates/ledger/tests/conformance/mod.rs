@@ -21,6 +21,7 @@ pub(crate) mod rows;
 pub(crate) mod scoping;
 pub(crate) mod staging;
 pub(crate) mod targets;
+pub(crate) mod together;
 pub(crate) mod unloading;
 pub(crate) mod walking;
 pub(crate) mod world;
@@ -162,6 +163,15 @@ macro_rules! conformance {
                 a_newer_content_that_is_half_loaded_holds_its_place
                 a_loaded_content_that_another_half_replaced_is_told_apart
                 what_stands_there_is_the_newest_where_no_time_is_known
+            }
+            together {
+                small_arrivals_are_claimed_along_with_one
+                no_more_are_claimed_along_than_asked_for
+                only_what_has_a_clean_record_is_claimed_along
+                files_of_one_transaction_are_loaded_together
+                if_one_file_cannot_be_loaded_none_is
+                a_refused_row_undoes_all_files_of_its_transaction
+                of_files_that_upsert_together_the_later_one_wins
             }
             targets {
                 a_table_is_seen_as_the_catalogue_has_it

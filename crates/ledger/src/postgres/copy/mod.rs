@@ -14,7 +14,7 @@ use crate::Destination;
 /// What stands beside a row's own cells.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Beside {
-    /// The arrival, where the table tells rows of different arrivals apart.
+    /// The arrival that the next rows are of, where the table tells it.
     arrival: Option<ArrivalId>,
     /// Whether the table has the record's number.
     record: bool,
@@ -35,7 +35,8 @@ enum Form {
 }
 
 impl Encoder {
-    /// `places`: how many of record, line and byte offset each row gets at its end.
+    /// The first rows are of this arrival. `places`: how many of record, line and byte
+    /// offset each row gets at its end.
     pub(super) fn new(destination: &Destination, arrival: ArrivalId, places: usize) -> Self {
         let table = &destination.table;
         let beside = Beside {
@@ -61,6 +62,11 @@ impl Encoder {
             Form::Binary(_) => "binary",
             Form::Text => "text",
         }
+    }
+
+    /// The next rows are of this arrival.
+    pub(super) fn turn_to(&mut self, arrival: ArrivalId) {
+        self.beside.arrival = self.beside.arrival.map(|_| arrival);
     }
 
     /// Adds one row.
