@@ -6,6 +6,7 @@
 mod data;
 pub(crate) mod ledger;
 pub(crate) mod memory;
+pub(crate) mod small_files;
 pub(crate) mod throughput;
 
 use std::fs;
@@ -161,7 +162,7 @@ impl Bench {
         sql(&url, before)?;
         let configuration = self.configure(&url, load.store, load.connections)?;
         let mut command = tied(target().join("release/arrivage"));
-        command.args(["load", load.what, "--config"]);
+        command.args(["load", "--recursive", load.what, "--config"]);
         command.arg(&configuration).stderr(Stdio::null());
         command.envs(load.store.map(Store::environment).into_iter().flatten());
         let started = Instant::now();

@@ -30,6 +30,7 @@ Usage: cargo xtask COMMAND
   servers   starts the servers of the tests and stays until Ctrl-C
   bench     throughput [--peers]: beside psql's \\copy, ratios of time
             memory: what is resident while a file is loaded
+            small-files: ten thousand objects of twenty rows
             ledger: what the ledger's writes cost, and how long claims take
   soak      [--minutes N] [--seed S] [--plant lost|doubled|forgetful]
             the program under every fault at once, and then an audit";
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
             bench::throughput::bench(true).map(|()| ExitCode::SUCCESS)
         }
         ["bench", "memory"] => bench::memory::bench().map(|()| ExitCode::SUCCESS),
+        ["bench", "small-files"] => bench::small_files::bench().map(|()| ExitCode::SUCCESS),
         ["bench", "ledger"] => bench::ledger::bench().map(|()| ExitCode::SUCCESS),
         ["soak", ref order @ ..] => soak::soak(order),
         _ => {
