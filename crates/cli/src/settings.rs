@@ -16,8 +16,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use arrivage_model::{
-    ColumnType, Compression, Delimiter, Encoding, ExtraColumns, InvalidBytes, MissingColumns,
-    Positions, Ragged, RepeatedHeader, TableName,
+    ColumnType, Compression, Delimiter, Encoding, ExtraColumns, Holds, InvalidBytes,
+    MissingColumns, Positions, Ragged, RepeatedHeader, SidecarName, TableName,
 };
 use serde_json::{Value, json};
 use toml::de::DeValue;
@@ -167,6 +167,8 @@ tables! {
         column: List<Column> = [],
         /// How many rejects an arrival may have before it fails.
         rejects: Rejects = {},
+        /// What tells that an object is whole.
+        complete: Complete = {},
     }
 
     /// What every format has.
@@ -261,6 +263,16 @@ tables! {
         default: Option<Scalar>,
     }
 
+    /// `[pipeline.complete]`
+    struct Complete {
+        /// An object counts only once this stands beside it: `{name}.done`, where `{name}` is the object's name, `{stem}` the same without its last ending; without either, one for all objects of a folder.
+        sidecar: Option<SidecarName>,
+        /// What the sidecar says: `nothing`, the `sha256` or `md5` of the object as sha256sum and md5sum write it, or, in a `manifest`, names and numbers of records. Otherwise as its ending (`.sha256`, `.md5`) says.
+        holds: Option<Holds>,
+        /// A sidecar is waited for this long; then the arrival fails (`incomplete`).
+        within: Duration = "24h",
+    }
+
     /// `[pipeline.rejects]`
     struct Rejects {
         /// At most so many.
@@ -306,6 +318,12 @@ words! {
     RepeatedHeader, "value" { "record" => Self::Record, "skip" => Self::Skip, }
     ExtraColumns, "value" { "ignore" => Self::Ignore, "reject" => Self::Reject, "keep" => Self::Keep, }
     MissingColumns, "value" { "reject" => Self::Reject, "leave" => Self::Leave, }
+    Holds, "value" {
+        "nothing" => Self::Nothing,
+        "sha256" => Self::Sha256,
+        "md5" => Self::Md5,
+        "manifest" => Self::Manifest,
+    }
     Ragged, "value" { "reject" => Self::Reject, "pad" => Self::Pad, }
 }
 

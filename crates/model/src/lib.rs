@@ -15,6 +15,7 @@ mod pipeline;
 mod reject;
 mod route;
 mod rows;
+mod sidecar;
 mod table;
 
 pub use arrival::{Arrival, Checkpoint, ErrorCode, Failure, State};
@@ -32,4 +33,5 @@ pub use pipeline::{
 pub use reject::{ReasonCode, Reject};
 pub use route::{LOCAL_BUCKET, Route, Router};
 pub use rows::{Place, RowColumn, Rows};
+pub use sidecar::{Holds, Sidecar, SidecarName, SidecarNameError};
 pub use table::{Table, TableColumn};

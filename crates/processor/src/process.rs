@@ -12,6 +12,7 @@ use tracing::Instrument;
 use crate::board::{Board, Loading};
 use crate::budget::Budget;
 use crate::commit::Committer;
+use crate::complete::Announced;
 use crate::decode::ChunkTarget;
 use crate::fate::LoadError;
 use crate::fill::Load;
@@ -146,11 +147,14 @@ impl Processor {
         if overtaken {
             return Err(LedgerError::Overtaken.into());
         }
+        let announced = self
+            .announced(&claim.arrival, held.lease, &job.pipeline, loading)
+            .await?;
         let (from, rejected) = self
             .start_over_if_ordered(claim, held, &job, loading, signals)
             .await?;
         let mut keeper = self.keep(held.lease, loading, self.settings.stall);
-        let mut reading = self.read(claim, &job, from.clone(), loading);
+        let mut reading = self.read(claim, &job, from.clone(), announced, loading);
         let load = Load {
             ledger: &self.ledger,
             lease: held.lease,
@@ -224,23 +228,24 @@ impl Processor {
         Ok((Checkpoint::default(), 0))
     }
 
-    /// Takes rows out while the lease is renewed on a connection of its own. What ends
+    /// Works before a load begins, taking rows out above all, while the lease is renewed on
+    /// a connection of its own. What ends
     /// the lease is often this work itself, so its own answer is waited for.
-    async fn kept<T>(
+    pub(crate) async fn kept<T>(
         &self,
         lease: Lease,
         loading: &Arc<Loading>,
-        removing: impl Future<Output = T>,
+        work: impl Future<Output = T>,
     ) -> T {
         let patience = REMOVAL.max(self.settings.stall);
         let mut keeper = self.keep(lease, loading, patience);
-        let mut removing = std::pin::pin!(removing);
+        let mut work = std::pin::pin!(work);
         tokio::select! {
             biased;
-            answer = &mut removing => return answer,
+            answer = &mut work => return answer,
             _ = keeper.lost() => {}
         }
-        removing.await
+        work.await
     }
 
     /// Tries until the database says so: if it was done without an answer, who does
@@ -275,12 +280,20 @@ impl Processor {
         Keeper::start(ledger, lease, length, stall, Arc::clone(loading))
     }
 
-    fn read(&self, claim: &Claim, job: &Job, from: Checkpoint, loading: &Arc<Loading>) -> Reading {
+    fn read(
+        &self,
+        claim: &Claim,
+        job: &Job,
+        from: Checkpoint,
+        announced: Announced,
+        loading: &Arc<Loading>,
+    ) -> Reading {
         let loading = Arc::clone(loading);
         let source = Source {
             store: Arc::clone(self.stores.get(claim.arrival.store)),
             object: claim.arrival.object(),
             from,
+            digests: announced.digests,
             limits: job.pipeline.limits,
             window: self.settings.window(),
             progress: Arc::new(move || loading.touch()),
@@ -292,6 +305,7 @@ impl Processor {
         let decoding = Decoding {
             plan: Arc::clone(&job.plan),
             captures: job.captures.clone(),
+            records: announced.records,
             target,
             budget: self.budget.clone(),
         };

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use arrivage_model::{Captures, Checkpoint, ErrorCode, Limits, Object};
-use arrivage_store::{ObjectReader, Persistence, Progress, Store, StoreError};
+use arrivage_store::{Digest, ObjectReader, Persistence, Progress, Store, StoreError};
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt};
 use tokio::runtime::Handle;
@@ -20,6 +20,7 @@ use tracing::Instrument;
 
 use self::counted::{Counted, Counter};
 use crate::budget::{Budget, Share};
+use crate::complete::Count;
 use crate::decode::{Chunk, ChunkTarget, Decoder, Plan};
 use crate::fate::LoadError;
 use crate::magic::{self, Codec, Unsupported};
@@ -40,6 +41,8 @@ pub(crate) struct Source {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) object: Object,
     pub(crate) from: Checkpoint,
+    /// What its bytes are said to come to: then all of them are read.
+    pub(crate) digests: Vec<Digest>,
     pub(crate) limits: Limits,
     /// The largest window of a decompressor, in bytes.
     pub(crate) window: u64,
@@ -50,6 +53,8 @@ pub(crate) struct Source {
 pub(crate) struct Decoding {
     pub(crate) plan: Arc<Plan>,
     pub(crate) captures: Captures,
+    /// How many records there should be.
+    pub(crate) records: Option<Count>,
     pub(crate) target: ChunkTarget,
     pub(crate) budget: Budget,
 }
@@ -134,6 +139,9 @@ fn decode(
         };
         while let Some(chunk) = decoder.take()? {
             let last = chunk.last;
+            if last && let Some(count) = &decoding.records {
+                count.compare(chunk.end.records)?;
+            }
             if chunks
                 .blocking_send(Ok(Draft {
                     chunk,
@@ -173,11 +181,11 @@ async fn read_all(
     blocks: &mpsc::Sender<Result<Piece, LoadError>>,
 ) -> Result<(), LoadError> {
     let limits = source.limits;
-    let offset = source.from.offset;
     let Opened {
         mut bytes,
         counter,
         codec,
+        begin,
         skip,
     } = open(&source).await?;
     let mut to_skip = skip;
@@ -187,7 +195,7 @@ async fn read_all(
             .await
             .map_err(|error| reading(error, source.window))?;
         let bytes_read = match codec {
-            Codec::None => offset + decompressed + block.len() as u64,
+            Codec::None => begin + decompressed + block.len() as u64,
             _ => counter.get(),
         };
         if block.is_empty() {
@@ -239,16 +247,20 @@ struct Opened {
     bytes: Pin<Box<dyn AsyncRead + Send>>,
     counter: Counter,
     codec: Codec,
+    /// The byte of the object that is read first.
+    begin: u64,
     /// Decompressed bytes before the checkpoint.
     skip: u64,
 }
 
 /// The decompressed bytes: an uncompressed object from the checkpoint on, a
-/// compressed one from its start.
+/// compressed one, and one whose digest is to be compared, from its start.
 async fn open(source: &Source) -> Result<Opened, LoadError> {
     let offset = source.from.offset;
     let counter = Counter::default();
-    let (first, rest): (Vec<u8>, Pin<Box<dyn AsyncBufRead + Send>>) = if offset == 0 {
+    let whole = offset == 0 || !source.digests.is_empty();
+    let mut begin = 0;
+    let (first, rest): (Vec<u8>, Pin<Box<dyn AsyncBufRead + Send>>) = if whole {
         let mut stream = Box::pin(stream(source, 0, Persistence::default()));
         let first = first_bytes(&mut stream).await?;
         let chained = io::Cursor::new(first.clone()).chain(stream);
@@ -260,25 +272,25 @@ async fn open(source: &Source) -> Result<Opened, LoadError> {
             ..Persistence::default()
         };
         let first = first_bytes(&mut Box::pin(stream(source, 0, part))).await?;
-        let from = match codec(source, &first)? {
+        begin = match codec(source, &first)? {
             Codec::None => offset,
             _ => 0,
         };
         (
             first,
-            Box::pin(stream(source, from, Persistence::default())),
+            Box::pin(stream(source, begin, Persistence::default())),
         )
     };
     let codec = codec(source, &first)?;
     let counted = Counted::new(rest, counter.clone());
     let bytes = codec::decompress(codec, &first, counted, source.window)
         .map_err(|error| reading(error, source.window))?;
-    let skip = if codec == Codec::None { 0 } else { offset };
     Ok(Opened {
         bytes,
         counter,
         codec,
-        skip,
+        begin,
+        skip: offset - begin,
     })
 }
 
@@ -297,7 +309,10 @@ fn stream(
 ) -> impl AsyncBufRead + Send + use<> {
     let store = Arc::clone(&source.store);
     let progress = Arc::clone(&source.progress);
-    let reader = ObjectReader::new(store, source.object.clone(), from, persistence, progress);
+    let mut reader = ObjectReader::new(store, source.object.clone(), from, persistence, progress);
+    if from == 0 {
+        reader = reader.verifying(source.digests.clone());
+    }
     StreamReader::new(reader.into_stream())
 }
 

@@ -6,6 +6,7 @@
 //! writes, moves or deletes an object.
 
 mod backoff;
+mod digest;
 mod error;
 mod exact;
 mod folder;
@@ -15,6 +16,7 @@ mod store;
 mod stores;
 
 pub use backoff::{Backoff, Policy, Verdict, retry};
+pub use digest::{Algorithm, Digest};
 pub use error::{Source, StoreError};
 pub use folder::{Entry, EntryPage, FolderStore, Stamp};
 pub use reader::{ObjectReader, Persistence, Progress};

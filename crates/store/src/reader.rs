@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
+use crate::digest::{Digest, Verifier};
 use crate::store::{Body, Store};
 use crate::{Backoff, Policy, StoreError};
 
@@ -57,6 +58,8 @@ pub struct ObjectReader {
     next: Option<Ahead>,
     backoff: Backoff,
     missing_since: Option<Instant>,
+    /// Nothing left to compare where there is none.
+    verifier: Option<Verifier>,
     over: bool,
 }
 
@@ -86,8 +89,18 @@ impl ObjectReader {
             next: None,
             backoff: Backoff::new(persistence.policy),
             missing_since: None,
+            verifier: None,
             over: false,
         }
+    }
+
+    /// Holds all bytes against these digests: [`StoreError::Incomplete`] in place of the
+    /// end where one does not agree. Only for who reads from the first byte on.
+    #[must_use]
+    pub fn verifying(self, digests: Vec<Digest>) -> Self {
+        debug_assert_eq!(self.position, 0, "a digest is of all bytes");
+        let verifier = (!digests.is_empty()).then(|| Verifier::new(digests));
+        Self { verifier, ..self }
     }
 
     /// The next bytes, none of them empty; nothing after the object's last
@@ -96,8 +109,20 @@ impl ObjectReader {
         while !self.over {
             match self.step().await {
                 Ok(Some(block)) if block.is_empty() => {}
-                Ok(Some(block)) => return Some(Ok(block)),
-                Ok(None) => self.over = true,
+                Ok(Some(block)) => {
+                    if let Some(verifier) = &mut self.verifier {
+                        verifier.update(&block);
+                    }
+                    return Some(Ok(block));
+                }
+                Ok(None) => {
+                    self.over = true;
+                    let verified = self.verifier.take();
+                    let verified = verified.map(|it| it.finish(&self.object.location));
+                    if let Some(Err(error)) = verified {
+                        return Some(Err(error));
+                    }
+                }
                 Err(error) => {
                     self.body = None;
                     self.next = None;
@@ -257,6 +282,7 @@ impl ObjectReader {
             | StoreError::Archived(_)
             | StoreError::Refused { .. }
             | StoreError::Corrupted(_)
+            | StoreError::Incomplete { .. }
             | StoreError::Misconfigured { .. } => None,
         };
         let Some(delay) = delay else {

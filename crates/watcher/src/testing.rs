@@ -114,6 +114,7 @@ pub(crate) fn pipeline(name: &str, mode: Mode, globs: &[&str]) -> Arc<Pipeline> 
             max_rows: 1000,
             max_ratio: None,
         },
+        sidecar: None,
     })
 }
 

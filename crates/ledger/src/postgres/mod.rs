@@ -4,6 +4,7 @@
 //! session state, so that a pooler in transaction mode may stand between.
 
 mod admitting;
+mod awaiting;
 mod chunk;
 mod claiming;
 mod classify;
@@ -34,9 +35,9 @@ use sqlx::{PgPool, Postgres, Transaction};
 
 use self::statements::{query, query_scalar};
 use crate::{
-    Backlog, ChunkTransaction, Claimed, ConnectOptions, Content, Declared, Destination, Dismissed,
-    Filter, Ignored, Ledger, LedgerError, Paused, Pooler, Registered, Registration, RejectedRecord,
-    Replay, Replayed, Request, Result, Scope, Standing, Unloaded, Unreadable,
+    Awaited, Backlog, ChunkTransaction, Claimed, ConnectOptions, Content, Declared, Destination,
+    Dismissed, Filter, Ignored, Ledger, LedgerError, Paused, Pooler, Registered, Registration,
+    RejectedRecord, Replay, Replayed, Request, Result, Scope, Standing, Unloaded, Unreadable,
 };
 
 /// How long a statement waits for a row that another holds before it gives up.
@@ -223,6 +224,14 @@ impl Ledger for PostgresLedger {
         let staged = staging::exists(&mut tx, id).await?;
         commit(tx).await?;
         Ok(staged)
+    }
+
+    async fn hold(&self, lease: &Lease, awaited: &Awaited) -> Result<State> {
+        awaiting::hold(&self.pool, lease, awaited).await
+    }
+
+    async fn came(&self, sidecars: &[Location]) -> Result<u64> {
+        awaiting::came(&self.pool, sidecars).await
     }
 
     async fn give_back(&self, lease: &Lease, delay: Duration, why: Option<&Failure>) -> Result<()> {

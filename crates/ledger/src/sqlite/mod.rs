@@ -5,6 +5,7 @@
 //! connection, lease keeping with them: another one would wait for the same lock.
 //! Times are text in UTC with milliseconds, always the database's clock.
 
+mod awaiting;
 mod candidates;
 mod chunk;
 mod claiming;
@@ -33,9 +34,9 @@ use arrivage_model::{
 use async_trait::async_trait;
 
 use crate::{
-    Backlog, ChunkTransaction, Claimed, Content, Declared, Destination, Dismissed, Filter, Ignored,
-    Ledger, Paused, Registered, Registration, RejectedRecord, Replay, Replayed, Request, Result,
-    Scope, Standing, Unloaded, Unreadable,
+    Awaited, Backlog, ChunkTransaction, Claimed, Content, Declared, Destination, Dismissed, Filter,
+    Ignored, Ledger, Paused, Registered, Registration, RejectedRecord, Replay, Replayed, Request,
+    Result, Scope, Standing, Unloaded, Unreadable,
 };
 use database::Database;
 
@@ -165,6 +166,14 @@ impl Ledger for SqliteLedger {
             .await
             .map_err(classify::statement)?;
         staging::exists(&mut connection, id).await
+    }
+
+    async fn hold(&self, lease: &Lease, awaited: &Awaited) -> Result<State> {
+        awaiting::hold(&self.database, lease, awaited).await
+    }
+
+    async fn came(&self, sidecars: &[Location]) -> Result<u64> {
+        awaiting::came(&self.database, sidecars).await
     }
 
     async fn give_back(&self, lease: &Lease, delay: Duration, why: Option<&Failure>) -> Result<()> {

@@ -68,6 +68,7 @@ fn case(format: Format, columns: &str) -> Case {
             max_rows: 1000,
             max_ratio: None,
         },
+        sidecar: None,
     };
     let column = |text: &str| {
         let (name, kind) = text.trim().split_once(' ').expect("a name and a type");

@@ -258,3 +258,30 @@ fn columns_of_a_line_have_positions_of_their_own() {
         ],
     );
 }
+
+#[test]
+fn a_sidecar_has_a_name_of_its_own_beside_its_object() {
+    let check = |text: &str, expect: &str| {
+        check_pipeline(&format!("complete = {{ {text} }}"), &[expect]);
+    };
+    check(
+        "sidecar = 'done/{name}'",
+        "6: pipeline.p.complete.sidecar: a sidecar stands beside its object; leave the / out",
+    );
+    check(
+        "sidecar = '{name}'",
+        "6: pipeline.p.complete.sidecar: it has to differ from the object's own name, as {name}.done does",
+    );
+    check(
+        "holds = 'md5'",
+        "6: pipeline.p.complete.holds: it says what a sidecar holds, and there is none",
+    );
+    check(
+        "sidecar = '{name}.x', holds = 'sha1'",
+        "6: pipeline.p.complete.holds: unknown value \"sha1\"; the values are nothing, sha256, md5, manifest",
+    );
+    check(
+        "sidecar = '{name}.x', within = '0s'",
+        "6: pipeline.p.complete.within: too little; at least 1s",
+    );
+}

@@ -1,0 +1,4 @@
+//! Whether a file came whole: sidecars, totals and checksums, with the real program.
+
+mod sidecars;
+mod world;
