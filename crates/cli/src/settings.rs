@@ -201,7 +201,7 @@ tables! {
         skip_lines: u64 = 0,
         /// Lines at the end that are no records, such as totals, at most 100; blank ones do not count.
         skip_last: u64 = 0,
-        /// Lines like this are no records, wherever they stand; `*` stands for any text, as in `Total*`.
+        /// Lines like this are no records, wherever they stand; `*` stands for any text, as in `Total*`, `{count}` for the number of records, `{sum:amount}` for the sum of a column, which are compared.
         trailer: Option<String>,
         /// Lines that start with it are skipped.
         comment: Option<Byte>,
@@ -233,7 +233,7 @@ tables! {
         skip_lines: u64 = 0,
         /// Lines at the end that are no records, such as totals, at most 100; blank ones do not count.
         skip_last: u64 = 0,
-        /// Lines like this are no records, wherever they stand; `*` stands for any text, as in `Total*`.
+        /// Lines like this are no records, wherever they stand; `*` stands for any text, as in `Total*`, `{count}` for the number of records, `{sum:amount}` for the sum of a column, which are compared.
         trailer: Option<String>,
         /// Lines that start with it are skipped.
         comment: Option<Byte>,

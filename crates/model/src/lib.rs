@@ -17,6 +17,7 @@ mod route;
 mod rows;
 mod sidecar;
 mod table;
+mod trailer;
 
 pub use arrival::{Arrival, Checkpoint, ErrorCode, Failure, State};
 pub use column::{Column, ColumnSource, ColumnType, Range, UnknownType};
@@ -35,3 +36,4 @@ pub use route::{LOCAL_BUCKET, Route, Router};
 pub use rows::{Place, RowColumn, Rows};
 pub use sidecar::{Holds, Sidecar, SidecarName, SidecarNameError};
 pub use table::{Table, TableColumn};
+pub use trailer::{Total, TrailerPattern, TrailerPatternError};

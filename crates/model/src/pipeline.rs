@@ -111,6 +111,16 @@ pub enum Format {
 }
 
 impl Format {
+    /// What lines look like that are no records.
+    #[must_use]
+    pub fn trailer(&self) -> Option<&str> {
+        match self {
+            Self::Csv(csv) => csv.trailer.as_deref(),
+            Self::FixedWidth(fixed) => fixed.trailer.as_deref(),
+            Self::JsonLines(_) => None,
+        }
+    }
+
     /// The word for it in the configuration.
     #[must_use]
     pub fn as_str(&self) -> &'static str {

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use arrivage_model::{Csv, FixedWidth, Format, RowColumn, Rows};
+use arrivage_model::{Format, RowColumn, Rows};
 
 use super::csv::CsvReader;
 use super::cut::Cut;
@@ -66,22 +66,13 @@ impl Reader {
     }
 
     /// Which lines are no records.
-    pub(super) fn trailer(&self, max_record: usize) -> Option<Trailer> {
-        match self {
-            Self::Csv(reader) => {
-                let Csv {
-                    skip_last, trailer, ..
-                } = reader.dialect();
-                Trailer::new(*skip_last, trailer.as_ref(), max_record)
-            }
-            Self::Fixed(reader) => {
-                let FixedWidth {
-                    skip_last, trailer, ..
-                } = reader.format();
-                Trailer::new(*skip_last, trailer.as_ref(), max_record)
-            }
-            Self::Json(_) => None,
-        }
+    pub(super) fn trailer(&self, plan: &Plan) -> Option<Trailer> {
+        let last = match self {
+            Self::Csv(reader) => reader.dialect().skip_last,
+            Self::Fixed(reader) => reader.format().skip_last,
+            Self::Json(_) => return None,
+        };
+        Trailer::new(last, plan.trailer.as_ref(), plan.max_record)
     }
 
     /// Finds in a file's beginning what the dialect leaves open; false: more of it

@@ -10,6 +10,7 @@ mod places;
 mod polluted;
 mod reference;
 mod state;
+mod totals;
 
 use std::sync::Arc;
 

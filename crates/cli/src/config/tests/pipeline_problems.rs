@@ -126,6 +126,10 @@ fn formats_are_those_that_are_built() {
     check_format("skip_last = 101", "skip_last: too many; at most 100");
     check_format("trailer = '*'", "trailer: every line would be like it");
     check_format(
+        "trailer = 'T;{rows}'",
+        "trailer: {rows} is no total; write {count}, {count+1} where the trailer counts itself, or {sum:COLUMN}",
+    );
+    check_format(
         "extra_columns = 'keep'\nheader = false",
         "extra_columns: header = false leaves no names to go by",
     );
