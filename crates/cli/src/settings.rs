@@ -63,6 +63,8 @@ tables! {
         endpoint: Option<HttpUrl>,
         /// Whether the bucket stands in the path instead of the host's name.
         path_style: bool = false,
+        /// ETags are no MD5s of their contents, even where they look like it, and are not compared with them.
+        opaque_etags: bool = false,
         /// Otherwise the one of the AWS configuration.
         region: Option<String>,
     }

@@ -210,6 +210,9 @@ pub trait Ledger: Send + Sync + 'static {
     /// One arrival.
     async fn arrival(&self, id: ArrivalId) -> Result<Option<Arrival>>;
 
+    /// What the arrival's last checkpoint keeps of how its file is read.
+    async fn checkpoint_state(&self, id: ArrivalId) -> Result<Option<String>>;
+
     /// Those of these arrivals that are there, by their ids.
     async fn arrivals_among(&self, ids: &[ArrivalId]) -> Result<Vec<Arrival>>;
 

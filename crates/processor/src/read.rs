@@ -1,6 +1,7 @@
 //! From the store to chunks: one async stream of decompressed bytes, and one
 //! blocking thread that decodes it.
 
+mod carried;
 mod codec;
 mod counted;
 
@@ -9,7 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use arrivage_model::{Captures, Checkpoint, ErrorCode, Limits, Object};
-use arrivage_store::{Digest, ObjectReader, Persistence, Progress, Store, StoreError};
+use arrivage_store::{Digest, ObjectReader, Persistence, Progress, Store, StoreError, Verifying};
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt};
 use tokio::runtime::Handle;
@@ -18,6 +19,7 @@ use tokio_util::io::StreamReader;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
+use self::carried::Marks;
 use self::counted::{Counted, Counter};
 use crate::budget::{Budget, Share};
 use crate::complete::Count;
@@ -105,6 +107,9 @@ impl Reading {
 enum Piece {
     /// Decompressed bytes, and how many bytes of the object they took so far.
     Block { bytes: Bytes, bytes_read: u64 },
+    /// The object is not compressed: where its checksum comes to, to be kept in
+    /// checkpoints.
+    Marks(Marks),
     /// The stream ended as it should.
     End { bytes_read: u64 },
 }
@@ -119,10 +124,15 @@ fn decode(
     let plan = Arc::clone(&decoding.plan);
     let mut decoder = Decoder::new(plan, &decoding.captures, from, decoding.target)?;
     let mut share = Some(decoding.budget.draw(runtime));
+    let mut marks: Option<Marks> = None;
     loop {
         let ended = match blocks.blocking_recv() {
             Some(Ok(Piece::Block { bytes, bytes_read })) => {
                 decoder.push(&bytes, bytes_read);
+                false
+            }
+            Some(Ok(Piece::Marks(of_it))) => {
+                marks = Some(of_it);
                 false
             }
             Some(Ok(Piece::End { bytes_read })) => {
@@ -137,7 +147,10 @@ fn decode(
                 ));
             }
         };
-        while let Some(chunk) = decoder.take()? {
+        while let Some(mut chunk) = decoder.take()? {
+            if let Some(marks) = &marks {
+                marks.keep_in(&mut chunk.end);
+            }
             let last = chunk.last;
             if last && let Some(count) = &decoding.records {
                 count.compare(chunk.end.records)?;
@@ -187,7 +200,11 @@ async fn read_all(
         codec,
         begin,
         skip,
+        marks,
     } = open(&source).await?;
+    if codec == Codec::None && blocks.send(Ok(Piece::Marks(marks))).await.is_err() {
+        return Ok(());
+    }
     let mut to_skip = skip;
     let mut decompressed = 0_u64;
     loop {
@@ -251,6 +268,7 @@ struct Opened {
     begin: u64,
     /// Decompressed bytes before the checkpoint.
     skip: u64,
+    marks: Marks,
 }
 
 /// The decompressed bytes: an uncompressed object from the checkpoint on, a
@@ -258,10 +276,17 @@ struct Opened {
 async fn open(source: &Source) -> Result<Opened, LoadError> {
     let offset = source.from.offset;
     let counter = Counter::default();
+    let marks = Marks::default();
+    let mark = carried::mark(&source.from);
+    let verifying = Verifying {
+        digests: source.digests.clone(),
+        mark,
+        marked: Some(marks.marked()),
+    };
     let whole = offset == 0 || !source.digests.is_empty();
     let mut begin = 0;
     let (first, rest): (Vec<u8>, Pin<Box<dyn AsyncBufRead + Send>>) = if whole {
-        let mut stream = Box::pin(stream(source, 0, Persistence::default()));
+        let mut stream = Box::pin(stream(source, 0, Persistence::default(), Some(verifying)));
         let first = first_bytes(&mut stream).await?;
         let chained = io::Cursor::new(first.clone()).chain(stream);
         (first, Box::pin(chained))
@@ -271,17 +296,25 @@ async fn open(source: &Source) -> Result<Opened, LoadError> {
             ahead: false,
             ..Persistence::default()
         };
-        let first = first_bytes(&mut Box::pin(stream(source, 0, part))).await?;
+        let first = first_bytes(&mut Box::pin(stream(source, 0, part, None))).await?;
         begin = match codec(source, &first)? {
-            Codec::None => offset,
+            Codec::None => mark.map_or(offset, |mark| mark.at),
             _ => 0,
         };
         (
             first,
-            Box::pin(stream(source, begin, Persistence::default())),
+            Box::pin(stream(
+                source,
+                begin,
+                Persistence::default(),
+                Some(verifying),
+            )),
         )
     };
     let codec = codec(source, &first)?;
+    if codec != Codec::None {
+        marks.close();
+    }
     let counted = Counted::new(rest, counter.clone());
     let bytes = codec::decompress(codec, &first, counted, source.window)
         .map_err(|error| reading(error, source.window))?;
@@ -291,6 +324,7 @@ async fn open(source: &Source) -> Result<Opened, LoadError> {
         codec,
         begin,
         skip: offset - begin,
+        marks,
     })
 }
 
@@ -306,12 +340,13 @@ fn stream(
     source: &Source,
     from: u64,
     persistence: Persistence,
+    verifying: Option<Verifying>,
 ) -> impl AsyncBufRead + Send + use<> {
     let store = Arc::clone(&source.store);
     let progress = Arc::clone(&source.progress);
     let mut reader = ObjectReader::new(store, source.object.clone(), from, persistence, progress);
-    if from == 0 {
-        reader = reader.verifying(source.digests.clone());
+    if let Some(verifying) = verifying {
+        reader = reader.verifying(verifying);
     }
     StreamReader::new(reader.into_stream())
 }

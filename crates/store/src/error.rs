@@ -106,9 +106,8 @@ impl StoreError {
             Self::Denied { .. } => Some(ErrorCode::AccessDenied),
             Self::Archived(_) => Some(ErrorCode::Archived),
             Self::Refused { .. } => Some(ErrorCode::Unsupported),
-            Self::Incomplete { .. } => Some(ErrorCode::Incomplete),
+            Self::Incomplete { .. } | Self::Corrupted(_) => Some(ErrorCode::Incomplete),
             Self::Changed(_)
-            | Self::Corrupted(_)
             | Self::Busy { .. }
             | Self::Unavailable(_)
             | Self::Misconfigured { .. }

@@ -286,6 +286,10 @@ impl Ledger for PostgresLedger {
         history::arrival(&self.pool, id).await
     }
 
+    async fn checkpoint_state(&self, id: ArrivalId) -> Result<Option<String>> {
+        history::checkpoint_state(&self.pool, id).await
+    }
+
     async fn arrivals_among(&self, ids: &[ArrivalId]) -> Result<Vec<Arrival>> {
         history::arrivals_among(&self.pool, ids).await
     }

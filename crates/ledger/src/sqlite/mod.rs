@@ -230,6 +230,10 @@ impl Ledger for SqliteLedger {
         history::arrival(&self.database, id).await
     }
 
+    async fn checkpoint_state(&self, id: ArrivalId) -> Result<Option<String>> {
+        history::checkpoint_state(&self.database, id).await
+    }
+
     async fn arrivals_among(&self, ids: &[ArrivalId]) -> Result<Vec<Arrival>> {
         history::arrivals_among(&self.database, ids).await
     }

@@ -16,6 +16,7 @@ mod cut;
 mod fault;
 mod fit;
 mod fixed;
+mod given_back;
 mod header;
 mod input;
 mod json;
@@ -47,6 +48,7 @@ use totals::Totals;
 use trailer::{Ahead, Trailer};
 
 pub use chunk::{Chunk, ChunkTarget};
+pub use given_back::{GivenBack, NotGivenBack};
 pub use plan::{Plan, PlanError};
 
 /// The column that a reject names, as a place in the plan.

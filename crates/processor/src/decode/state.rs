@@ -56,6 +56,10 @@ pub(super) struct HeaderState {
     /// The header itself, hashed, where its repetitions are skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) text: Option<String>,
+    /// The header as it stands in the file, in UTF-8, for rejects that are given back;
+    /// nothing where it is very long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) line: Option<String>,
 }
 
 fn is_zero(number: &usize) -> bool {

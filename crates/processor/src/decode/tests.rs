@@ -3,6 +3,7 @@ mod dialects;
 mod differential;
 mod encodings;
 mod fixed;
+mod given_back;
 mod header;
 mod json;
 mod pieces;

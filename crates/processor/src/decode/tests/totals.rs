@@ -64,7 +64,11 @@ fn a_file_is_as_its_trailer_says_or_incomplete() {
         "T;10,26\n",
         Err("the values of amount in its rows come to 10.25, and its trailer says 10.26"),
     );
-    check("Total of ids {sum:id} in {count}", "Total of ids 3 in 2\n", Ok(2));
+    check(
+        "Total of ids {sum:id} in {count}",
+        "Total of ids 3 in 2\n",
+        Ok(2),
+    );
     check("T;{sum:id};{count}", "T;3;2\n", Ok(2));
     check("T;{sum:id};{count}", "T;3;1\n", Err("it has 2 records"));
 }
