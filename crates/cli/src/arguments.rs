@@ -151,6 +151,10 @@ pub(crate) struct Show {
 pub(crate) struct Rejects {
     /// The arrival
     pub(crate) id: ArrivalId,
+    /// The records as they stood, as a file in the format of theirs, with its header: to
+    /// be mended and dropped again
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) raw: bool,
     #[command(flatten)]
     pub(crate) json: Json,
 }

@@ -3,6 +3,7 @@
 //! [`crate::settings`].
 
 mod column;
+mod complete;
 mod database;
 mod format;
 mod load;

@@ -15,7 +15,12 @@ pub(crate) fn say(line: &str) {
 /// One line of data on stdout. A reader that has seen enough (`| head`) ends the
 /// program quietly.
 pub(crate) fn data(line: &str) {
-    if let Err(error) = writeln!(io::stdout().lock(), "{line}") {
+    bytes(format!("{line}\n").as_bytes());
+}
+
+/// Data that is no text of ours, on stdout.
+pub(crate) fn bytes(data: &[u8]) {
+    if let Err(error) = io::stdout().lock().write_all(data) {
         let code = if error.kind() == io::ErrorKind::BrokenPipe {
             0
         } else {

@@ -16,8 +16,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use arrivage_model::{
-    ColumnType, Compression, Delimiter, Encoding, ExtraColumns, InvalidBytes, MissingColumns,
-    Positions, Ragged, RepeatedHeader, TableName,
+    ColumnType, Compression, Delimiter, Encoding, ExtraColumns, Holds, InvalidBytes,
+    MissingColumns, Positions, Ragged, RepeatedHeader, SidecarName, TableName,
 };
 use serde_json::{Value, json};
 use toml::de::DeValue;
@@ -63,6 +63,8 @@ tables! {
         endpoint: Option<HttpUrl>,
         /// Whether the bucket stands in the path instead of the host's name.
         path_style: bool = false,
+        /// ETags are no MD5s of their contents, even where they look like it, and are not compared with them.
+        opaque_etags: bool = false,
         /// Otherwise the one of the AWS configuration.
         region: Option<String>,
     }
@@ -167,6 +169,8 @@ tables! {
         column: List<Column> = [],
         /// How many rejects an arrival may have before it fails.
         rejects: Rejects = {},
+        /// What tells that an object is whole.
+        complete: Complete = {},
     }
 
     /// What every format has.
@@ -199,7 +203,7 @@ tables! {
         skip_lines: u64 = 0,
         /// Lines at the end that are no records, such as totals, at most 100; blank ones do not count.
         skip_last: u64 = 0,
-        /// Lines like this are no records, wherever they stand; `*` stands for any text, as in `Total*`.
+        /// Lines like this are no records, wherever they stand; `*` stands for any text, as in `Total*`, `{count}` for the number of records, `{sum:amount}` for the sum of a column, which are compared.
         trailer: Option<String>,
         /// Lines that start with it are skipped.
         comment: Option<Byte>,
@@ -231,7 +235,7 @@ tables! {
         skip_lines: u64 = 0,
         /// Lines at the end that are no records, such as totals, at most 100; blank ones do not count.
         skip_last: u64 = 0,
-        /// Lines like this are no records, wherever they stand; `*` stands for any text, as in `Total*`.
+        /// Lines like this are no records, wherever they stand; `*` stands for any text, as in `Total*`, `{count}` for the number of records, `{sum:amount}` for the sum of a column, which are compared.
         trailer: Option<String>,
         /// Lines that start with it are skipped.
         comment: Option<Byte>,
@@ -259,6 +263,16 @@ tables! {
         required: bool = false,
         /// What stands for NULL, as the file would write it.
         default: Option<Scalar>,
+    }
+
+    /// `[pipeline.complete]`
+    struct Complete {
+        /// An object counts only once this stands beside it: `{name}.done`, where `{name}` is the object's name, `{stem}` the same without its last ending; without either, one for all objects of a folder.
+        sidecar: Option<SidecarName>,
+        /// What the sidecar says: `nothing`, the `sha256` or `md5` of the object as sha256sum and md5sum write it, or, in a `manifest`, names and numbers of records. Otherwise as its ending (`.sha256`, `.md5`) says.
+        holds: Option<Holds>,
+        /// A sidecar is waited for this long; then the arrival fails (`incomplete`).
+        within: Duration = "24h",
     }
 
     /// `[pipeline.rejects]`
@@ -306,6 +320,12 @@ words! {
     RepeatedHeader, "value" { "record" => Self::Record, "skip" => Self::Skip, }
     ExtraColumns, "value" { "ignore" => Self::Ignore, "reject" => Self::Reject, "keep" => Self::Keep, }
     MissingColumns, "value" { "reject" => Self::Reject, "leave" => Self::Leave, }
+    Holds, "value" {
+        "nothing" => Self::Nothing,
+        "sha256" => Self::Sha256,
+        "md5" => Self::Md5,
+        "manifest" => Self::Manifest,
+    }
     Ragged, "value" { "reject" => Self::Reject, "pad" => Self::Pad, }
 }
 

@@ -125,6 +125,7 @@ impl Wiring {
             S3Settings {
                 aws,
                 path_style: s3.path_style,
+                opaque_etags: s3.opaque_etags,
             },
             folders.collect(),
         ))

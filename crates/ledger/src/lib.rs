@@ -7,6 +7,7 @@
 //! tables is in this crate.
 
 mod again;
+mod awaiting;
 mod connect;
 mod declaration;
 mod error;
@@ -26,6 +27,7 @@ use arrivage_model::{
 };
 use async_trait::async_trait;
 
+pub use awaiting::Awaited;
 pub use connect::{ConnectOptions, Pooler, connect};
 pub use error::{LedgerError, TargetRefusal};
 pub use orders::{Dismissed, Paused, Unloaded};
@@ -96,6 +98,9 @@ pub trait Ledger: Send + Sync + 'static {
         after: Option<&Content>,
         limit: usize,
     ) -> Result<Vec<Content>>;
+
+    /// These sidecars came: what waits for them is due now. Returns how many arrivals.
+    async fn came(&self, sidecars: &[Location]) -> Result<u64>;
 
     /// Keeps notifications that nobody could read.
     async fn keep_unreadable(&self, notifications: &[Unreadable]) -> Result<()>;
@@ -175,6 +180,11 @@ pub trait Ledger: Send + Sync + 'static {
     /// not count against its attempts.
     async fn give_back(&self, lease: &Lease, delay: Duration, why: Option<&Failure>) -> Result<()>;
 
+    /// Lets the arrival go until its sidecar comes: waiting, and looked at again now and
+    /// then; or `failed` as `incomplete` when it has been waited for long enough. The
+    /// claim counts as none. Returns which.
+    async fn hold(&self, lease: &Lease, awaited: &Awaited) -> Result<State>;
+
     /// Ends a claim that failed: waiting again, due after `delay`; or `failed`
     /// when its attempts are used up. Returns which.
     async fn retry_later(&self, lease: &Lease, delay: Duration, why: &Failure) -> Result<State>;
@@ -220,6 +230,9 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// One arrival.
     async fn arrival(&self, id: ArrivalId) -> Result<Option<Arrival>>;
+
+    /// What the arrival's last checkpoint keeps of how its file is read.
+    async fn checkpoint_state(&self, id: ArrivalId) -> Result<Option<String>>;
 
     /// Those of these arrivals that are there, by their ids.
     async fn arrivals_among(&self, ids: &[ArrivalId]) -> Result<Vec<Arrival>>;

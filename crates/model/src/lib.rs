@@ -15,7 +15,9 @@ mod pipeline;
 mod reject;
 mod route;
 mod rows;
+mod sidecar;
 mod table;
+mod trailer;
 
 pub use arrival::{Arrival, Checkpoint, ErrorCode, Failure, State};
 pub use column::{Column, ColumnSource, ColumnType, Range, UnknownType};
@@ -32,4 +34,6 @@ pub use pipeline::{
 pub use reject::{ReasonCode, Reject};
 pub use route::{LOCAL_BUCKET, Route, Router};
 pub use rows::{Place, RowColumn, Rows};
+pub use sidecar::{Holds, Sidecar, SidecarName, SidecarNameError};
 pub use table::{Table, TableColumn};
+pub use trailer::{Total, TrailerPattern, TrailerPatternError};

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Column, Csv, Encoding, FixedWidth, InvalidBytes, Pattern};
+use crate::{Column, Csv, Encoding, FixedWidth, InvalidBytes, Pattern, Sidecar};
 
 /// The declared way to load a class of objects into one table.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub struct Pipeline {
     pub columns: Vec<Column>,
     /// How many rejects a file may have.
     pub rejects: RejectBudget,
+    /// What an object has to have beside it before it counts.
+    pub sidecar: Option<Sidecar>,
 }
 
 /// A table, perhaps with its schema. Both parts are exact: quoted when used.
@@ -109,6 +111,16 @@ pub enum Format {
 }
 
 impl Format {
+    /// What lines look like that are no records.
+    #[must_use]
+    pub fn trailer(&self) -> Option<&str> {
+        match self {
+            Self::Csv(csv) => csv.trailer.as_deref(),
+            Self::FixedWidth(fixed) => fixed.trailer.as_deref(),
+            Self::JsonLines(_) => None,
+        }
+    }
+
     /// The word for it in the configuration.
     #[must_use]
     pub fn as_str(&self) -> &'static str {

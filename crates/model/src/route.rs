@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::sidecar::Whose;
 use crate::{Captures, Location, Pipeline, StoreKind};
 
 /// The bucket of files that lie outside every folder source: the file system.
@@ -42,16 +43,41 @@ impl Router {
         self.pipelines.iter().find(|pipeline| pipeline.name == name)
     }
 
-    /// The first pipeline that takes the object, or none: then it is ignored.
+    /// The first pipeline that takes the object, or none: then it is ignored. No
+    /// sidecar is taken.
     #[must_use]
     pub fn route(&self, location: &Location) -> Option<Route> {
         let subjects = self.subjects(location);
+        if self.is_sidecar(location) {
+            return None;
+        }
         self.pipelines.iter().find_map(|pipeline| {
             let captures = captures(pipeline, &subjects)?;
             Some(Route {
                 pipeline: Arc::clone(pipeline),
                 captures,
             })
+        })
+    }
+
+    /// Whether it stands there only to say something of an object: by its name it is the
+    /// sidecar of one that a pipeline takes; or of one beside it, and no other pipeline
+    /// takes it for an object.
+    #[must_use]
+    pub fn is_sidecar(&self, location: &Location) -> bool {
+        let takes = |pipeline: &Pipeline, object: &Location| {
+            captures(pipeline, &self.subjects(object)).is_some()
+        };
+        let first = || self.pipelines.iter().find(|other| takes(other, location));
+        self.pipelines.iter().any(|pipeline| {
+            let Some(sidecar) = &pipeline.sidecar else {
+                return false;
+            };
+            match sidecar.name.whose(location) {
+                None => false,
+                Some(Whose::Of(object)) => takes(pipeline, &object),
+                Some(Whose::Neighbours) => first().is_none_or(|first| Arc::ptr_eq(first, pipeline)),
+            }
         })
     }
 
@@ -108,8 +134,10 @@ fn captures(pipeline: &Pipeline, subjects: &[String]) -> Option<Captures> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::{Format, JsonLines, Limits, Mode, Order, Pattern, RejectBudget};
+    use crate::{Format, Holds, JsonLines, Limits, Mode, Order, Pattern, RejectBudget, Sidecar};
 
     fn pipeline(name: &str, patterns: &[&str]) -> Arc<Pipeline> {
         Arc::new(Pipeline {
@@ -131,6 +159,18 @@ mod tests {
                 max_rows: 1000,
                 max_ratio: None,
             },
+            sidecar: None,
+        })
+    }
+
+    fn with_sidecar(pipeline: Arc<Pipeline>, name: &str) -> Arc<Pipeline> {
+        Arc::new(Pipeline {
+            sidecar: Some(Sidecar {
+                name: name.parse().expect(name),
+                holds: Holds::Nothing,
+                within: Duration::from_secs(60),
+            }),
+            ..(*pipeline).clone()
         })
     }
 
@@ -181,5 +221,31 @@ mod tests {
             "/srv/inbox2/a.csv",
             Location::folder(LOCAL_BUCKET, "srv/inbox2/a.csv"),
         );
+    }
+    #[test]
+    fn no_pipeline_takes_a_sidecar() {
+        let pipelines = vec![
+            with_sidecar(pipeline("named", &["s3://drop/a/*"]), "{name}.done"),
+            with_sidecar(pipeline("stem", &["s3://drop/b/*"]), "{stem}.ctl"),
+            pipeline("rest", &["s3://drop/c/**"]),
+        ];
+        let router = Router::new(pipelines, BTreeMap::new());
+        let check = |key: &str, expect: Option<&str>, sidecar: bool| {
+            let location = Location::s3("drop", key);
+            let route = router.route(&location);
+            let name = route.map(|route| route.pipeline.name.clone());
+            assert_eq!(name.as_deref(), expect, "{key}");
+            assert_eq!(router.is_sidecar(&location), sidecar, "{key}");
+        };
+        check("a/x.csv", Some("named"), false);
+        check("a/x.csv.done", None, true);
+        // Its object would be nobody's.
+        check("c/x.csv.done", Some("rest"), false);
+        check("x.csv.done", None, false);
+        check("b/x.csv", Some("stem"), false);
+        check("b/x.ctl", None, true);
+        // Another pipeline takes it for an object.
+        check("c/x.ctl", Some("rest"), false);
+        check("x.ctl", None, true);
     }
 }

@@ -252,6 +252,7 @@ fn plan(format: Format) -> Arc<Plan> {
             max_rows: 0,
             max_ratio: None,
         },
+        sidecar: None,
     };
     let table = Table {
         name: pipeline.table.clone(),

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use arrivage_ledger::LedgerError;
+use arrivage_ledger::{Awaited, LedgerError};
 use arrivage_model::{ErrorCode, Failure};
 use arrivage_store::StoreError;
 
@@ -27,6 +27,9 @@ pub(crate) enum LoadError {
     /// The database forgot a chunk that it had answered: read on from where it is.
     #[error("the database is behind the last chunk that it committed")]
     Behind,
+    /// It does not count before its sidecar is there.
+    #[error("{}", .0.why)]
+    Awaited(Awaited),
     /// Nothing moved for too long.
     #[error("no byte, record or answer came for {0:?}")]
     Stalled(Duration),
@@ -60,6 +63,8 @@ pub(crate) enum Fate {
     Leave,
     /// Waiting again after a while; no attempt is used up.
     GiveBack(Duration),
+    /// Waiting again until its sidecar comes; the claim counts as none.
+    Hold(Awaited),
     /// Waiting again later, if attempts are left.
     Retry,
     /// Failed; no retry mends it.
@@ -79,13 +84,15 @@ pub(crate) fn fate(error: &LoadError) -> Fate {
     match error {
         LoadError::Stopped | LoadError::Behind => Fate::GiveBack(Duration::ZERO),
         LoadError::File(_) => Fate::Fail,
+        LoadError::Awaited(awaited) => Fate::Hold(awaited.clone()),
         LoadError::Plan(_) => Fate::Pause,
         LoadError::Stalled(_) | LoadError::Broken(_) => Fate::Retry,
         LoadError::Store(error) => match error {
             StoreError::Changed(_) => Fate::Supersede,
-            StoreError::Gone(_) | StoreError::Archived(_) | StoreError::Refused { .. } => {
-                Fate::Fail
-            }
+            StoreError::Gone(_)
+            | StoreError::Archived(_)
+            | StoreError::Refused { .. }
+            | StoreError::Incomplete { .. } => Fate::Fail,
             StoreError::Denied { .. }
             | StoreError::Corrupted(_)
             | StoreError::Contradiction { .. } => Fate::Retry,
@@ -164,6 +171,18 @@ mod tests {
         };
         check(busy(1).into(), Fate::GiveBack(AWAY));
         check(busy(60).into(), Fate::GiveBack(Duration::from_secs(60)));
+        let cut = StoreError::Incomplete {
+            location: location(),
+            what: "cut".to_owned(),
+        };
+        check(cut.into(), Fate::Fail);
+        let awaited = Awaited {
+            key: "k.done".to_owned(),
+            within: Duration::from_secs(60),
+            why: "it waits".to_owned(),
+            over: "it waited".to_owned(),
+        };
+        check(LoadError::Awaited(awaited.clone()), Fate::Hold(awaited));
         check(LedgerError::Fenced.into(), Fate::Leave);
         check(LedgerError::Overtaken.into(), Fate::Supersede);
         let missing = TargetRefusal::Missing("orders".parse().expect("a table"));

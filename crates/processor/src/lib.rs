@@ -8,6 +8,7 @@
 mod board;
 mod budget;
 mod commit;
+mod complete;
 pub mod decode;
 mod fate;
 mod fill;

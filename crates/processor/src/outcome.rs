@@ -73,6 +73,8 @@ pub enum Outcome {
     Waiting(String),
     /// Store or database was away; no attempt was used up.
     Away(String),
+    /// It does not count yet: it waits for its sidecar, and no attempt was used up.
+    Held(String),
     /// Only a person can mend it; it waits until then.
     Blocked(String),
     /// Another content of its key takes its place; why.
@@ -90,6 +92,7 @@ pub(crate) fn report(claim: &Claim, outcome: &Outcome, loading: &Loading, elapse
         Outcome::Failed(_) => "failed",
         Outcome::Waiting(_) => "waiting",
         Outcome::Away(_) => "away",
+        Outcome::Held(_) => "held",
         Outcome::Blocked(_) => "blocked",
         Outcome::Superseded(_) => "superseded",
         Outcome::Fenced => "fenced",
@@ -101,6 +104,7 @@ pub(crate) fn report(claim: &Claim, outcome: &Outcome, loading: &Loading, elapse
     match outcome {
         Outcome::Loaded => tracing::info!(records, elapsed_ms, "loaded"),
         Outcome::Superseded(why) => tracing::info!(why, "superseded"),
+        Outcome::Held(why) => tracing::info!(why, "waits for its sidecar"),
         Outcome::Fenced => tracing::info!("another process has it now"),
         Outcome::Stopped => tracing::info!(records, "let go: this process stops"),
         Outcome::Failed(why) => tracing::error!(records, elapsed_ms, error = why, "failed"),

@@ -12,6 +12,7 @@ use tracing::Instrument;
 use crate::board::{Board, Loading};
 use crate::budget::Budget;
 use crate::commit::Committer;
+use crate::complete::Announced;
 use crate::decode::ChunkTarget;
 use crate::fate::LoadError;
 use crate::fill::Load;
@@ -43,6 +44,12 @@ pub struct Processor {
     pub(crate) stores: Stores,
     pub(crate) board: Board,
     pub(crate) budget: Budget,
+}
+
+/// What the reading of a file may take: memory, and tries.
+pub(crate) struct Allowance {
+    pub(crate) budget: Budget,
+    pub(crate) persistence: Persistence,
 }
 
 /// What a claim turned into while it was loaded.
@@ -138,13 +145,18 @@ impl Processor {
         if overtaken {
             return Err(LedgerError::Overtaken.into());
         }
+        let announced = self
+            .announced(&claim.arrival, held.lease, &job.pipeline, loading)
+            .await?;
         let (from, rejected) = self
             .start_over_if_ordered(claim, held, &job, loading, signals)
             .await?;
         let mut keeper = self.keep(held.lease, loading, self.settings.stall);
-        let persistence = Persistence::default();
-        let budget = self.budget.clone();
-        let mut reading = self.read(claim, &job, from.clone(), loading, persistence, budget);
+        let allowance = Allowance {
+            budget: self.budget.clone(),
+            persistence: Persistence::default(),
+        };
+        let mut reading = self.read(claim, &job, from.clone(), announced, loading, allowance);
         let load = Load {
             ledger: &self.ledger,
             lease: held.lease,
@@ -218,23 +230,24 @@ impl Processor {
         Ok((Checkpoint::default(), 0))
     }
 
-    /// Takes rows out while the lease is renewed on a connection of its own. What ends
+    /// Works before a load begins, taking rows out above all, while the lease is renewed on
+    /// a connection of its own. What ends
     /// the lease is often this work itself, so its own answer is waited for.
-    async fn kept<T>(
+    pub(crate) async fn kept<T>(
         &self,
         lease: Lease,
         loading: &Arc<Loading>,
-        removing: impl Future<Output = T>,
+        work: impl Future<Output = T>,
     ) -> T {
         let patience = REMOVAL.max(self.settings.stall);
         let mut keeper = self.keep(lease, loading, patience);
-        let mut removing = std::pin::pin!(removing);
+        let mut work = std::pin::pin!(work);
         tokio::select! {
             biased;
-            answer = &mut removing => return answer,
+            answer = &mut work => return answer,
             _ = keeper.lost() => {}
         }
-        removing.await
+        work.await
     }
 
     /// Tries until the database says so: if it was done without an answer, who does
@@ -274,22 +287,23 @@ impl Processor {
         claim: &Claim,
         job: &Job,
         from: Checkpoint,
+        announced: Announced,
         loading: &Arc<Loading>,
-        persistence: Persistence,
-        budget: Budget,
+        allowance: Allowance,
     ) -> Reading {
         let loading = Arc::clone(loading);
         let source = Source {
             store: Arc::clone(self.stores.get(claim.arrival.store)),
             object: claim.arrival.object(),
             from,
+            digests: announced.digests,
             limits: job.pipeline.limits,
             window: self.settings.window(),
             progress: Arc::new(move || loading.touch()),
-            persistence,
+            persistence: allowance.persistence,
         };
         let target = ChunkTarget {
-            bytes: budget.share(),
+            bytes: allowance.budget.share(),
             records: CHUNK_RECORDS,
         };
         let decoding = Decoding {
@@ -297,8 +311,9 @@ impl Processor {
             captures: self
                 .router
                 .captures(&job.pipeline, &claim.arrival.location()),
+            records: announced.records,
             target,
-            budget,
+            budget: allowance.budget,
         };
         Reading::start(source, decoding)
     }

@@ -1,6 +1,7 @@
 //! From the store to chunks: one async stream of decompressed bytes, and one
 //! blocking thread that decodes it.
 
+mod carried;
 mod codec;
 mod counted;
 
@@ -9,7 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use arrivage_model::{Captures, Checkpoint, ErrorCode, Limits, Object};
-use arrivage_store::{ObjectReader, Persistence, Progress, Store, StoreError};
+use arrivage_store::{Digest, ObjectReader, Persistence, Progress, Store, StoreError, Verifying};
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt};
 use tokio::runtime::Handle;
@@ -18,8 +19,10 @@ use tokio_util::io::StreamReader;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
+use self::carried::Marks;
 use self::counted::{Counted, Counter};
 use crate::budget::{Budget, Share};
+use crate::complete::Count;
 use crate::decode::{Chunk, ChunkTarget, Decoder, Plan};
 use crate::fate::LoadError;
 use crate::magic::{self, Codec, Unsupported};
@@ -40,6 +43,8 @@ pub(crate) struct Source {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) object: Object,
     pub(crate) from: Checkpoint,
+    /// What its bytes are said to come to: then all of them are read.
+    pub(crate) digests: Vec<Digest>,
     pub(crate) limits: Limits,
     /// The largest window of a decompressor, in bytes.
     pub(crate) window: u64,
@@ -51,6 +56,8 @@ pub(crate) struct Source {
 pub(crate) struct Decoding {
     pub(crate) plan: Arc<Plan>,
     pub(crate) captures: Captures,
+    /// How many records there should be.
+    pub(crate) records: Option<Count>,
     pub(crate) target: ChunkTarget,
     pub(crate) budget: Budget,
 }
@@ -111,6 +118,9 @@ impl Reading {
 enum Piece {
     /// Decompressed bytes, and how many bytes of the object they took so far.
     Block { bytes: Bytes, bytes_read: u64 },
+    /// The object is not compressed: where its checksum comes to, to be kept in
+    /// checkpoints.
+    Marks(Marks),
     /// The stream ended as it should.
     End { bytes_read: u64 },
 }
@@ -125,10 +135,15 @@ fn decode(
     let plan = Arc::clone(&decoding.plan);
     let mut decoder = Decoder::new(plan, &decoding.captures, from, decoding.target)?;
     let mut share = Some(decoding.budget.draw(runtime));
+    let mut marks: Option<Marks> = None;
     loop {
         let ended = match blocks.blocking_recv() {
             Some(Ok(Piece::Block { bytes, bytes_read })) => {
                 decoder.push(&bytes, bytes_read);
+                false
+            }
+            Some(Ok(Piece::Marks(of_it))) => {
+                marks = Some(of_it);
                 false
             }
             Some(Ok(Piece::End { bytes_read })) => {
@@ -143,8 +158,14 @@ fn decode(
                 ));
             }
         };
-        while let Some(chunk) = decoder.take()? {
+        while let Some(mut chunk) = decoder.take()? {
+            if let Some(marks) = &marks {
+                marks.keep_in(&mut chunk.end);
+            }
             let last = chunk.last;
+            if last && let Some(count) = &decoding.records {
+                count.compare(chunk.end.records)?;
+            }
             if chunks
                 .blocking_send(Ok(Draft {
                     chunk,
@@ -184,13 +205,17 @@ async fn read_all(
     blocks: &mpsc::Sender<Result<Piece, LoadError>>,
 ) -> Result<(), LoadError> {
     let limits = source.limits;
-    let offset = source.from.offset;
     let Opened {
         mut bytes,
         counter,
         codec,
+        begin,
         skip,
+        marks,
     } = open(&source).await?;
+    if codec == Codec::None && blocks.send(Ok(Piece::Marks(marks))).await.is_err() {
+        return Ok(());
+    }
     let mut to_skip = skip;
     let mut decompressed = 0_u64;
     loop {
@@ -198,7 +223,7 @@ async fn read_all(
             .await
             .map_err(|error| reading(error, source.window))?;
         let bytes_read = match codec {
-            Codec::None => offset + decompressed + block.len() as u64,
+            Codec::None => begin + decompressed + block.len() as u64,
             _ => counter.get(),
         };
         if block.is_empty() {
@@ -250,17 +275,30 @@ struct Opened {
     bytes: Pin<Box<dyn AsyncRead + Send>>,
     counter: Counter,
     codec: Codec,
+    /// The byte of the object that is read first.
+    begin: u64,
     /// Decompressed bytes before the checkpoint.
     skip: u64,
+    marks: Marks,
 }
 
 /// The decompressed bytes: an uncompressed object from the checkpoint on, a
-/// compressed one from its start.
+/// compressed one, and one whose digest is to be compared, from its start.
 async fn open(source: &Source) -> Result<Opened, LoadError> {
     let offset = source.from.offset;
     let counter = Counter::default();
-    let (first, rest): (Vec<u8>, Pin<Box<dyn AsyncBufRead + Send>>) = if offset == 0 {
-        let mut stream = Box::pin(stream(source, 0, source.persistence));
+    let marks = Marks::default();
+    let mark = carried::mark(&source.from);
+    let verifying = Verifying {
+        digests: source.digests.clone(),
+        mark,
+        marked: Some(marks.marked()),
+    };
+    let whole = offset == 0 || !source.digests.is_empty();
+    let mut begin = 0;
+    let persistence = source.persistence;
+    let (first, rest): (Vec<u8>, Pin<Box<dyn AsyncBufRead + Send>>) = if whole {
+        let mut stream = Box::pin(stream(source, 0, persistence, Some(verifying)));
         let first = first_bytes(&mut stream).await?;
         let chained = io::Cursor::new(first.clone()).chain(stream);
         (first, Box::pin(chained))
@@ -270,23 +308,28 @@ async fn open(source: &Source) -> Result<Opened, LoadError> {
             ahead: false,
             ..source.persistence
         };
-        let first = first_bytes(&mut Box::pin(stream(source, 0, part))).await?;
-        let from = match codec(source, &first)? {
-            Codec::None => offset,
+        let first = first_bytes(&mut Box::pin(stream(source, 0, part, None))).await?;
+        begin = match codec(source, &first)? {
+            Codec::None => mark.map_or(offset, |mark| mark.at),
             _ => 0,
         };
-        (first, Box::pin(stream(source, from, source.persistence)))
+        let stream = stream(source, begin, persistence, Some(verifying));
+        (first, Box::pin(stream))
     };
     let codec = codec(source, &first)?;
+    if codec != Codec::None {
+        marks.close();
+    }
     let counted = Counted::new(rest, counter.clone());
     let bytes = codec::decompress(codec, &first, counted, source.window)
         .map_err(|error| reading(error, source.window))?;
-    let skip = if codec == Codec::None { 0 } else { offset };
     Ok(Opened {
         bytes,
         counter,
         codec,
-        skip,
+        begin,
+        skip: offset - begin,
+        marks,
     })
 }
 
@@ -302,10 +345,14 @@ fn stream(
     source: &Source,
     from: u64,
     persistence: Persistence,
+    verifying: Option<Verifying>,
 ) -> impl AsyncBufRead + Send + use<> {
     let store = Arc::clone(&source.store);
     let progress = Arc::clone(&source.progress);
-    let reader = ObjectReader::new(store, source.object.clone(), from, persistence, progress);
+    let mut reader = ObjectReader::new(store, source.object.clone(), from, persistence, progress);
+    if let Some(verifying) = verifying {
+        reader = reader.verifying(verifying);
+    }
     StreamReader::new(reader.into_stream())
 }
 

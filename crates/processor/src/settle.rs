@@ -52,6 +52,13 @@ impl Processor {
                             ),
                         })
                 }
+                Fate::Hold(awaited) => {
+                    let state = self.ledger.hold(&held.lease, awaited).await;
+                    state.map(|state| match state {
+                        State::Failed => Outcome::Failed(awaited.over.clone()),
+                        _ => Outcome::Held(awaited.why.clone()),
+                    })
+                }
                 Fate::Retry => {
                     let delay = retry_delay(claim.barren);
                     let state = self.ledger.retry_later(&held.lease, delay, &why).await;

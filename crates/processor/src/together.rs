@@ -14,11 +14,12 @@ use tracing::Instrument;
 
 use crate::board::Entry;
 use crate::commit::{AGAIN, count_records, over};
+use crate::complete::Announced;
 use crate::fate::{LoadError, chain};
 use crate::fill::Halves;
 use crate::outcome::{Ended, Outcome, report};
 use crate::prepare::{Job, prepare};
-use crate::process::{Held, Processor, load_span};
+use crate::process::{Allowance, Held, Processor, load_span};
 use crate::read::Draft;
 use crate::work::Signals;
 
@@ -71,7 +72,9 @@ impl Processor {
         let shares = self
             .router
             .pipeline(&claim.arrival.pipeline)
-            .is_some_and(|pipeline| !pipeline.atomic && pipeline.mode != Mode::Replace);
+            .is_some_and(|pipeline| {
+                !pipeline.atomic && pipeline.mode != Mode::Replace && pipeline.sidecar.is_none()
+            });
         if !is_small || !shares || !is_untried(claim) {
             return Ok(Vec::new());
         }
@@ -155,9 +158,12 @@ impl Processor {
     async fn read_whole<'a>(&self, claim: &'a Claim, job: &Job) -> Option<File<'a>> {
         let began = Instant::now();
         let entry = self.board.enter(&claim.arrival);
-        let budget = self.budget.sharing(self.small());
-        let from = Checkpoint::default();
-        let mut reading = self.read(claim, job, from, entry.loading(), READ(), budget);
+        let allowance = Allowance {
+            budget: self.budget.sharing(self.small()),
+            persistence: READ(),
+        };
+        let (from, announced) = (Checkpoint::default(), Announced::default());
+        let mut reading = self.read(claim, job, from, announced, entry.loading(), allowance);
         let mut draft = match tokio::time::timeout(READ_WITHIN, reading.next()).await {
             Ok(Ok(draft)) => draft,
             Ok(Err(error)) => {

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -44,6 +45,8 @@ pub struct Summary {
     pub away: Option<String>,
     /// Only a person can go on.
     pub blocked: Option<String>,
+    /// What was to be loaded waits for its sidecar, and this process no longer.
+    pub held: Option<String>,
 }
 
 impl Summary {
@@ -65,6 +68,8 @@ struct Shared {
 struct Progress {
     summary: Summary,
     away_since: Option<Instant>,
+    /// What waits for its sidecar, and since when.
+    held: HashMap<ArrivalId, Instant>,
 }
 
 impl Processor {
@@ -204,7 +209,7 @@ impl Processor {
                 }
                 over
             }
-            Until::Resting(ids) => match self.first_restless(ids).await {
+            Until::Resting(ids) => match self.first_restless(ids, shared).await {
                 Ok(None) => true,
                 Ok(Some(arrival)) => self.is_held(shared, &arrival).await,
                 Err(_) => false,
@@ -233,12 +238,26 @@ impl Processor {
         Ok(None)
     }
 
-    async fn first_restless(&self, ids: &[ArrivalId]) -> Result<Option<Arrival>, LedgerError> {
+    /// The first that does not rest, but for those that have waited for their sidecars
+    /// as long as this process waits for anything.
+    async fn first_restless(
+        &self,
+        ids: &[ArrivalId],
+        shared: &Shared,
+    ) -> Result<Option<Arrival>, LedgerError> {
+        let mut held = None;
         for id in ids {
             let arrival = self.ledger.arrival(*id).await?;
-            if let Some(arrival) = arrival.filter(|arrival| !arrival.rests()) {
+            let Some(arrival) = arrival.filter(|arrival| !arrival.rests()) else {
+                continue;
+            };
+            if !shared.is_held_for_long(*id) {
                 return Ok(Some(arrival));
             }
+            held = arrival.error;
+        }
+        if held.is_some() {
+            shared.lock().summary.held = held;
         }
         Ok(None)
     }
@@ -309,7 +328,13 @@ impl Shared {
             return;
         }
         let mut progress = self.lock();
+        if !matches!(ended.outcome, Outcome::Held(_)) {
+            progress.held.remove(&ended.id);
+        }
         match &ended.outcome {
+            Outcome::Held(_) => {
+                progress.held.entry(ended.id).or_insert_with(Instant::now);
+            }
             Outcome::Away(why) => self.away(&mut progress, why.clone()),
             Outcome::Blocked(why) => {
                 progress.summary.blocked = Some(why.clone());
@@ -320,6 +345,12 @@ impl Shared {
             _ => progress.away_since = None,
         }
         progress.summary.ended.push(ended);
+    }
+
+    fn is_held_for_long(&self, id: ArrivalId) -> bool {
+        let progress = self.lock();
+        let since = progress.held.get(&id);
+        since.is_some_and(|since| since.elapsed() >= Summary::PATIENCE)
     }
 
     fn note_away(&self, error: &LedgerError) {

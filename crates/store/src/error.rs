@@ -42,6 +42,15 @@ pub enum StoreError {
     /// not have the checksum that it states.
     #[error("the bytes of {0} do not have the checksum that the store states")]
     Corrupted(Location),
+    /// All its bytes came, and they are not those that were meant: it was cut or changed
+    /// on its way to the store.
+    #[error("{location} is not whole: {what}")]
+    Incomplete {
+        /// What was asked for.
+        location: Location,
+        /// What does not agree.
+        what: String,
+    },
     /// The store lives and asks for less, or for later.
     #[error("the store is busy")]
     Busy {
@@ -97,8 +106,8 @@ impl StoreError {
             Self::Denied { .. } => Some(ErrorCode::AccessDenied),
             Self::Archived(_) => Some(ErrorCode::Archived),
             Self::Refused { .. } => Some(ErrorCode::Unsupported),
+            Self::Incomplete { .. } | Self::Corrupted(_) => Some(ErrorCode::Incomplete),
             Self::Changed(_)
-            | Self::Corrupted(_)
             | Self::Busy { .. }
             | Self::Unavailable(_)
             | Self::Misconfigured { .. }

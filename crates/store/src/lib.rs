@@ -6,6 +6,7 @@
 //! writes, moves or deletes an object.
 
 mod backoff;
+mod digest;
 mod error;
 mod exact;
 mod folder;
@@ -15,9 +16,10 @@ mod store;
 mod stores;
 
 pub use backoff::{Backoff, Policy, Verdict, retry};
+pub use digest::{Algorithm, Digest, Mark, Marked};
 pub use error::{Source, StoreError};
 pub use folder::{Entry, EntryPage, FolderStore, Stamp};
-pub use reader::{ObjectReader, Persistence, Progress};
+pub use reader::{ObjectReader, Persistence, Progress, Verifying};
 pub use s3::{AccessKey, AwsSettings, Patience, S3Settings, S3Store, aws_config};
 pub use store::{Body, Page, Store};
 pub use stores::Stores;

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
+use crate::digest::{Digest, Mark, Marked, Verifier};
 use crate::store::{Body, Store};
 use crate::{Backoff, Policy, StoreError};
 
@@ -43,6 +44,17 @@ impl Default for Persistence {
     }
 }
 
+/// What the bytes of an object are held against, besides what the store states.
+#[derive(Clone, Default)]
+pub struct Verifying {
+    /// Stated by somebody else; only for who reads from the first byte on.
+    pub digests: Vec<Digest>,
+    /// How far the store's CRC came in an earlier reading, which this one goes on from.
+    pub mark: Option<Mark>,
+    /// Who is told how far it comes.
+    pub marked: Option<Marked>,
+}
+
 /// Reads one content of one object, from any byte to its end, whatever cuts
 /// the way: it goes on at the very next byte, and hands on no byte of another
 /// content, none twice and none too few.
@@ -57,6 +69,11 @@ pub struct ObjectReader {
     next: Option<Ahead>,
     backoff: Backoff,
     missing_since: Option<Instant>,
+    /// Before it was asked what the store states.
+    verifying: Option<Verifying>,
+    /// Nothing to compare where there is none.
+    verifier: Option<Verifier>,
+    marked: Option<Marked>,
     over: bool,
 }
 
@@ -86,7 +103,27 @@ impl ObjectReader {
             next: None,
             backoff: Backoff::new(persistence.policy),
             missing_since: None,
+            verifying: None,
+            verifier: None,
+            marked: None,
             over: false,
+        }
+    }
+
+    /// Holds the bytes against what is stated of them: [`StoreError::Incomplete`] in
+    /// place of the end where something does not agree. Of an object that is read in
+    /// several ranges the store is asked as well.
+    #[must_use]
+    pub fn verifying(self, verifying: Verifying) -> Self {
+        let starts = self.position == 0;
+        let wanted = starts || verifying.mark.is_some_and(|mark| mark.at == self.position);
+        debug_assert!(
+            starts || verifying.digests.is_empty(),
+            "a digest is of all bytes"
+        );
+        Self {
+            verifying: wanted.then_some(verifying),
+            ..self
         }
     }
 
@@ -96,8 +133,18 @@ impl ObjectReader {
         while !self.over {
             match self.step().await {
                 Ok(Some(block)) if block.is_empty() => {}
-                Ok(Some(block)) => return Some(Ok(block)),
-                Ok(None) => self.over = true,
+                Ok(Some(block)) => {
+                    self.verify(&block);
+                    return Some(Ok(block));
+                }
+                Ok(None) => {
+                    self.over = true;
+                    let verified = self.verifier.take();
+                    let verified = verified.map(|it| it.finish(&self.object.location));
+                    if let Some(Err(error)) = verified {
+                        return Some(Err(error));
+                    }
+                }
                 Err(error) => {
                     self.body = None;
                     self.next = None;
@@ -140,6 +187,10 @@ impl ObjectReader {
             self.look().await?;
             return Ok(Some(Bytes::new()));
         };
+        if self.verifying.is_some() {
+            self.ask_what_is_stated(size).await?;
+            return Ok(Some(Bytes::new()));
+        }
         let Some(body) = &mut self.body else {
             if self.position == size && size > 0 {
                 return Ok(None);
@@ -177,6 +228,36 @@ impl ObjectReader {
         self.object.size = now.size;
         self.object.last_modified = self.object.last_modified.or(now.last_modified);
         Ok(())
+    }
+
+    /// One answer with all bytes is compared by the store.
+    async fn ask_what_is_stated(&mut self, size: u64) -> Result<(), StoreError> {
+        let stated = match size > self.persistence.part {
+            true => self.store.digests(&self.object).await?,
+            false => Vec::new(),
+        };
+        (self.progress)();
+        let Some(verifying) = self.verifying.take() else {
+            return Ok(());
+        };
+        let mut digests = verifying.digests;
+        digests.extend(stated);
+        self.marked = verifying.marked;
+        self.verifier = Some(match verifying.mark.filter(|_| self.position > 0) {
+            Some(mark) => Verifier::going_on(digests, mark),
+            None => Verifier::new(digests),
+        });
+        Ok(())
+    }
+
+    fn verify(&mut self, block: &[u8]) {
+        let Some(verifier) = &mut self.verifier else {
+            return;
+        };
+        verifier.update(block);
+        if let (Some(marked), Some(mark)) = (&self.marked, verifier.mark(self.position)) {
+            marked(mark);
+        }
     }
 
     async fn open(&mut self, size: u64) -> Result<(), StoreError> {
@@ -257,6 +338,7 @@ impl ObjectReader {
             | StoreError::Archived(_)
             | StoreError::Refused { .. }
             | StoreError::Corrupted(_)
+            | StoreError::Incomplete { .. }
             | StoreError::Misconfigured { .. } => None,
         };
         let Some(delay) = delay else {

@@ -12,13 +12,15 @@ use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::ResponseChecksumValidation;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_sdk_s3::types::ChecksumMode;
 use chrono::{DateTime, Utc};
 use tokio::sync::OnceCell;
 
 pub use self::aws::{AccessKey, AwsSettings, Patience, aws_config};
+use self::checksum::Stated;
 use self::errors::Failed;
-use crate::StoreError;
 use crate::store::{Body, Page, Store};
+use crate::{Digest, StoreError};
 
 /// How to reach S3.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +29,9 @@ pub struct S3Settings {
     pub aws: AwsSettings,
     /// Whether the bucket stands in the path of a URL rather than in its host.
     pub path_style: bool,
+    /// ETags are no MD5s of their contents, even where they look like it. Those of
+    /// directory buckets never are.
+    pub opaque_etags: bool,
 }
 
 /// S3, and whatever speaks its protocol.
@@ -84,6 +89,35 @@ impl Store for S3Store {
         }
     }
 
+    async fn digests(&self, object: &Object) -> Result<Vec<Digest>, StoreError> {
+        let client = self.client().await;
+        let location = &object.location;
+        let version = object.version_id.as_ref();
+        let answer = client
+            .head_object()
+            .bucket(&location.bucket)
+            .key(&location.key)
+            .set_version_id(version.map(|version| version.as_str().to_owned()))
+            .checksum_mode(ChecksumMode::Enabled)
+            .send()
+            .await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                let failed = Failed::new("HeadObject", error);
+                return Err(reading::explain(client, location, version, failed).await);
+            }
+        };
+        if answer.e_tag().and_then(ETag::parse).as_ref() != Some(&object.etag) {
+            return Err(StoreError::Changed(location.clone()));
+        }
+        let opaque = self.has_opaque_etags(&location.bucket);
+        Ok(Stated::by_head(&answer)
+            .digest(opaque)
+            .into_iter()
+            .collect())
+    }
+
     async fn list(
         &self,
         bucket: &str,
@@ -99,6 +133,7 @@ impl Store for S3Store {
             object,
             range,
             self.settings.aws.patience,
+            self.has_opaque_etags(&object.location.bucket),
         )
         .await
         {
@@ -110,6 +145,11 @@ impl Store for S3Store {
 }
 
 impl S3Store {
+    /// A directory bucket's name says that it is one.
+    fn has_opaque_etags(&self, bucket: &str) -> bool {
+        self.settings.opaque_etags || bucket.ends_with("--x-s3")
+    }
+
     /// Some servers look at the range before they look at the ETag.
     async fn past_the_end(&self, object: &Object) -> StoreError {
         let location = &object.location;

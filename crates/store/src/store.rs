@@ -7,7 +7,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::stream::BoxStream;
 
-use crate::StoreError;
+use crate::{Digest, StoreError};
 
 /// Holds objects: says what stands where, and hands out exactly one content.
 ///
@@ -22,6 +22,13 @@ pub trait Store: Send + Sync {
         location: &Location,
         version: Option<&VersionId>,
     ) -> Result<Object, StoreError>;
+
+    /// What the store says of the bytes of this content, for who reads it in more than
+    /// one range: of an answer with all bytes the store compares it itself. Nothing where
+    /// it says nothing, or compares every byte that it hands out.
+    async fn digests(&self, _object: &Object) -> Result<Vec<Digest>, StoreError> {
+        Ok(Vec::new())
+    }
 
     /// What stands below a prefix, a page at a time. Pages follow each other
     /// in the order of the keys; `after` is the [`Page::next`] of the page

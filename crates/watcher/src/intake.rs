@@ -76,6 +76,8 @@ enum Recording {
 enum Identified {
     Content(Object, Arc<Pipeline>),
     Unclaimed,
+    /// It says something of an object, and is none.
+    Sidecar,
     Nothing,
     NotYet(String),
 }
@@ -174,6 +176,7 @@ impl Intake {
 
         let mut unclaimed = Vec::new();
         let mut registrations = Vec::new();
+        let mut sidecars = Vec::new();
         for (found, identified) in found.iter().zip(&identified) {
             match identified {
                 Identified::Content(object, pipeline) => registrations.push(Registration {
@@ -187,6 +190,7 @@ impl Intake {
                     source: self.source.clone(),
                     seen_at: None,
                 }),
+                Identified::Sidecar => sidecars.push(found.notice.location.clone()),
                 Identified::Nothing | Identified::NotYet(_) => {}
             }
         }
@@ -199,6 +203,14 @@ impl Intake {
         };
         if !unclaimed.is_empty() {
             self.ledger.keep_ignored(&unclaimed).await?;
+        }
+
+        // After the registrations: one of them may be what it belongs to.
+        if !sidecars.is_empty()
+            && self.ledger.came(&sidecars).await? > 0
+            && let Some(wake) = &self.wake
+        {
+            wake.notify_one();
         }
 
         let mut answers = answers.into_iter();
@@ -231,7 +243,7 @@ impl Intake {
                     );
                     Taken::Ignored
                 }
-                Identified::Nothing => {
+                Identified::Nothing | Identified::Sidecar => {
                     counts::add(&self.source, Outcome::Skipped, 1);
                     Taken::Nothing
                 }
@@ -247,6 +259,9 @@ impl Intake {
         if let Err(error) = location.check() {
             self.refused(location, &error.to_string());
             return Identified::Nothing;
+        }
+        if self.router.is_sidecar(location) {
+            return Identified::Sidecar;
         }
         let Some(route) = self.router.route(location) else {
             return Identified::Unclaimed;

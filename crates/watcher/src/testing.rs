@@ -114,6 +114,7 @@ pub(crate) fn pipeline(name: &str, mode: Mode, globs: &[&str]) -> Arc<Pipeline> 
             max_rows: 1000,
             max_ratio: None,
         },
+        sidecar: None,
     })
 }
 
@@ -129,6 +130,7 @@ pub(crate) fn stores(inbox: &Path, ministack: Option<&Ministack>) -> Stores {
     let s3 = S3Settings {
         aws,
         path_style: true,
+        opaque_etags: false,
     };
     Stores::new(s3, BTreeMap::from([("inbox".to_owned(), inbox.to_owned())]))
 }

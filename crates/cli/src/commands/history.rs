@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use arrivage_ledger::{Filter, Paused};
 use arrivage_model::Arrival;
+use arrivage_processor::decode::GivenBack;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
@@ -169,8 +170,11 @@ pub(super) async fn show(wiring: &Wiring, options: &Show) -> Result<u8, Failure>
 
 /// `rejects ID`: the records that were not loaded, in the file's order.
 pub(super) async fn rejects(wiring: &Wiring, options: &Rejects) -> Result<u8, Failure> {
-    if wiring.ledger.arrival(options.id).await?.is_none() {
+    let Some(arrival) = wiring.ledger.arrival(options.id).await? else {
         return Err(no_arrival(options.id));
+    };
+    if options.raw {
+        return given_back(wiring, &arrival).await;
     }
     let mut after = 0;
     let mut first = true;
@@ -198,6 +202,45 @@ pub(super) async fn rejects(wiring: &Wiring, options: &Rejects) -> Result<u8, Fa
             _ => return Ok(exit::DONE),
         }
     }
+}
+
+/// `rejects ID --raw`: what cannot be given back is named on stderr.
+async fn given_back(wiring: &Wiring, arrival: &Arrival) -> Result<u8, Failure> {
+    let Some(pipeline) = wiring.router.pipeline(&arrival.pipeline) else {
+        let name = &arrival.pipeline;
+        return Err(Failure::usage(format!(
+            "the configuration has no pipeline {name}"
+        )));
+    };
+    let state = wiring.ledger.checkpoint_state(arrival.id).await?;
+    let file = GivenBack::new(pipeline, state.as_deref()).map_err(Failure::person)?;
+    output::bytes(&file.head().map_err(Failure::person)?);
+    let (mut after, mut given) = (0, 0);
+    loop {
+        let page = wiring.ledger.rejects(arrival.id, after, PAGE).await?;
+        for reject in &page {
+            match file.record(&reject.raw) {
+                Ok(bytes) => {
+                    output::bytes(&bytes);
+                    given += 1;
+                }
+                Err(why) => output::say(&format!(
+                    "record {} (line {}) is left out: {why}",
+                    reject.record, reject.line
+                )),
+            }
+        }
+        match page.last() {
+            Some(last) if page.len() == PAGE => after = last.record.unsigned_abs(),
+            _ => break,
+        }
+    }
+    let (tail, has_sums) = file.tail(given).map_err(Failure::person)?;
+    output::bytes(&tail);
+    if has_sums {
+        output::say("fill in the sums of its trailer");
+    }
+    Ok(exit::DONE)
 }
 
 fn no_arrival(id: arrivage_model::ArrivalId) -> Failure {

@@ -146,7 +146,11 @@ impl Registrar<'_> {
 
     /// Those that a pipeline takes and that are no unfinished files.
     pub(super) fn wanted(&self, prefix: &Location, objects: Vec<Object>) -> Vec<Object> {
-        let taken = |object: &Object| self.by.is_some() || self.route(object).is_some();
+        let router = &self.wiring.router;
+        let taken = |object: &Object| match self.by {
+            Some(_) => !router.is_sidecar(&object.location),
+            None => self.route(object).is_some(),
+        };
         let finished = |object: &Object| {
             let below = object
                 .location
@@ -295,7 +299,7 @@ async fn report(
         });
         let count = |n: i64| HumanCount(n.unsigned_abs());
         let why = match (arrival.state, &arrival.error) {
-            (State::Superseded, Some(error)) => format!(": {error}"),
+            (State::Superseded | State::Waiting, Some(error)) => format!(": {error}"),
             _ => String::new(),
         };
         output::say(&format!(

@@ -96,7 +96,16 @@ pub(super) fn trouble(summary: &Summary) -> Option<u8> {
         ));
         return Some(exit::AGAIN);
     }
+    if let Some(why) = &summary.held {
+        output::say(&format!("error: after {:?}: {why}", Summary::PATIENCE));
+        return Some(exit::AGAIN);
+    }
     None
+}
+
+/// It was not due to be loaded: its sidecar is missing.
+fn is_held(ended: &Ended) -> bool {
+    matches!(ended.outcome, Outcome::Held(_))
 }
 
 fn waits(outcome: &Outcome) -> bool {
@@ -121,6 +130,10 @@ async fn this_one(
     };
     let mut turn = processor.claim_and_load(&scope, owner, signals).await?;
     if let Some(ended) = turn.ended.pop() {
+        if let Outcome::Held(why) = &ended.outcome {
+            output::say(&format!("arrival {id}: {why}"));
+            return Ok(exit::AGAIN);
+        }
         return Ok(code(&Summary::of(ended), signals));
     }
     let Some(arrival) = wiring.ledger.arrival(id).await? else {
@@ -147,6 +160,9 @@ async fn one_for(
         };
         let mut turn = processor.claim_and_load(&scope, owner, signals).await?;
         if let Some(ended) = turn.ended.pop() {
+            if is_held(&ended) {
+                return any_for(processor, owner, signals).await;
+            }
             return Ok(code(&Summary::of(ended), signals));
         }
         // The claim itself may have ended it, its attempts being used up.
@@ -164,11 +180,23 @@ async fn one_for(
             }
         });
     }
-    // What it found used up besides was another's, and is in the log.
-    let mut turn = processor
-        .claim_and_load(&Scope::Owner, owner, signals)
-        .await?;
-    match turn.ended.pop() {
+    any_for(processor, owner, signals).await
+}
+
+/// Loads one, whichever it is.
+async fn any_for(processor: &Processor, owner: &str, signals: &Signals) -> Result<u8, Failure> {
+    // What it found used up besides was another's, and is in the log. What waits for its
+    // sidecar does not count: there may be another.
+    let ended = loop {
+        let mut turn = processor
+            .claim_and_load(&Scope::Owner, owner, signals)
+            .await?;
+        let ended = turn.ended.pop();
+        if !ended.as_ref().is_some_and(is_held) {
+            break ended;
+        }
+    };
+    match ended {
         Some(ended) => Ok(code(&Summary::of(ended), signals)),
         None => match processor.held().await? {
             Some(paused) => {
@@ -240,8 +268,8 @@ impl One for Summary {
         };
         Self {
             ended: vec![ended],
-            away: None,
             blocked,
+            ..Self::default()
         }
     }
 }

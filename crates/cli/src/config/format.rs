@@ -1,6 +1,6 @@
 use arrivage_model::{
     Csv, Delimiter, Encoding, ExtraColumns, FixedWidth, Format, JsonLines, Limits, MissingColumns,
-    Positions, RepeatedHeader,
+    Positions, RepeatedHeader, TrailerPattern,
 };
 
 use super::rules::at_least;
@@ -104,9 +104,9 @@ fn check_trailer(last: &Key<u64>, like: &Key<String>, reader: &mut Reader<'_>) {
         reader.complain(&lines.place, format!("too many; at most {MOST_LAST_LINES}"));
     }
     if let Some(trailer) = like.typed()
-        && trailer.chars().all(|c| c == '*')
+        && let Err(error) = TrailerPattern::new(&trailer.value)
     {
-        reader.complain(&trailer.place, "every line would be like it");
+        reader.complain(&trailer.place, error.to_string());
     }
 }
 

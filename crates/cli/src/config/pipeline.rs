@@ -4,7 +4,7 @@ use std::sync::Arc;
 use arrivage_model::{Column, Mode, Order, Pattern, Pipeline, RejectBudget};
 
 use super::rules::{at_least, name, unique};
-use super::{column, format, paths};
+use super::{column, complete, format, paths};
 use crate::settings::{self, Key, List, Reader, Typed};
 
 /// The pipelines; `max_attempts` is the processor's.
@@ -45,6 +45,8 @@ fn pipeline(
         .rejects
         .typed()
         .and_then(|typed| budget(typed, reader));
+    let sidecar = typed.complete.typed();
+    let sidecar = sidecar.and_then(|typed| complete::sidecar(typed, reader));
     at_least(&typed.max_attempts, 1, "1", reader);
     let max_attempts = typed.max_attempts.get().or(max_attempts);
     let order = order(typed, mode.as_ref());
@@ -66,6 +68,7 @@ fn pipeline(
         limits: limits?,
         columns: columns?,
         rejects: rejects?,
+        sidecar: sidecar?,
     })
 }
 

@@ -13,6 +13,8 @@ pub(crate) struct S3 {
     pub(crate) endpoint: Option<String>,
     /// The bucket stands in the path, not in the host's name.
     pub(crate) path_style: bool,
+    /// Its ETags are no MD5s.
+    pub(crate) opaque_etags: bool,
     /// Nothing: as the credential chain says.
     pub(crate) region: Option<String>,
 }
@@ -72,6 +74,7 @@ pub(super) fn s3(typed: &settings::S3) -> Option<S3> {
     Some(S3 {
         endpoint: typed.endpoint.get().map(|url| url.0),
         path_style: typed.path_style.get()?,
+        opaque_etags: typed.opaque_etags.get()?,
         region: typed.region.get(),
     })
 }

@@ -2,7 +2,9 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use arrivage_model::{ColumnType, Delimiter, Encoding, Location, StoreKind, TableName};
+use arrivage_model::{
+    ColumnType, Delimiter, Encoding, Location, SidecarName, StoreKind, TableName,
+};
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use serde_json::{Value, json};
 use toml::de::DeValue;
@@ -109,6 +111,7 @@ from_text! {
     Duration: quantity::duration;
     ColumnType: ColumnType::from_str;
     TableName: TableName::from_str;
+    SidecarName: SidecarName::from_str;
     HttpUrl: http_url;
     S3Url: s3_url;
     Byte: byte;

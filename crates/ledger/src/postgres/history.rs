@@ -4,7 +4,7 @@ use arrivage_model::{Arrival, ArrivalId, ETag, Location, State, StoreKind, Versi
 use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row};
 
-use super::{PgTransaction, begin, classify, commit, query};
+use super::{PgTransaction, begin, classify, commit, query, query_scalar};
 use crate::{Backlog, Filter, Ignored, LedgerError, RejectedRecord, Replay, Replayed, Result};
 
 /// Rows looked at in one go while a glob picks among them.
@@ -77,6 +77,19 @@ pub(super) async fn arrival(pool: &PgPool, id: ArrivalId) -> Result<Option<Arriv
         .map_err(classify::statement)?;
     commit(tx).await?;
     row.as_ref().map(read).transpose()
+}
+
+pub(super) async fn checkpoint_state(pool: &PgPool, id: ArrivalId) -> Result<Option<String>> {
+    let mut tx = begin(pool).await?;
+    let sql =
+        "-- ledger::checkpoint_state\nSELECT checkpoint_state FROM arrivage.arrival WHERE id = $1";
+    let state: Option<Option<String>> = query_scalar(sql)
+        .bind(id.0)
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(classify::statement)?;
+    commit(tx).await?;
+    Ok(state.flatten())
 }
 
 pub(super) async fn arrivals_among(pool: &PgPool, ids: &[ArrivalId]) -> Result<Vec<Arrival>> {

@@ -5,6 +5,7 @@
 
 mod admitting;
 mod along;
+mod awaiting;
 mod chunk;
 mod claiming;
 mod classify;
@@ -35,7 +36,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 
 use self::statements::{query, query_scalar};
 use crate::{
-    Along, Backlog, ChunkTransaction, Claim, Claimed, ConnectOptions, Content, Declared,
+    Along, Awaited, Backlog, ChunkTransaction, Claim, Claimed, ConnectOptions, Content, Declared,
     Destination, Dismissed, Filter, Ignored, Ledger, LedgerError, Paused, Pooler, Registered,
     Registration, RejectedRecord, Replay, Replayed, Request, Result, Scope, Standing, Unloaded,
     Unreadable, Whole,
@@ -242,6 +243,14 @@ impl Ledger for PostgresLedger {
         Ok(staged)
     }
 
+    async fn hold(&self, lease: &Lease, awaited: &Awaited) -> Result<State> {
+        awaiting::hold(&self.pool, lease, awaited).await
+    }
+
+    async fn came(&self, sidecars: &[Location]) -> Result<u64> {
+        awaiting::came(&self.pool, sidecars).await
+    }
+
     async fn give_back(&self, lease: &Lease, delay: Duration, why: Option<&Failure>) -> Result<()> {
         leasing::give_back(&self.pool, lease, delay, why).await
     }
@@ -292,6 +301,10 @@ impl Ledger for PostgresLedger {
 
     async fn arrival(&self, id: ArrivalId) -> Result<Option<Arrival>> {
         history::arrival(&self.pool, id).await
+    }
+
+    async fn checkpoint_state(&self, id: ArrivalId) -> Result<Option<String>> {
+        history::checkpoint_state(&self.pool, id).await
     }
 
     async fn arrivals_among(&self, ids: &[ArrivalId]) -> Result<Vec<Arrival>> {

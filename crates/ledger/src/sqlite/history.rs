@@ -90,6 +90,18 @@ pub(super) async fn arrival(database: &Database, id: ArrivalId) -> Result<Option
     find(&mut connection, id).await
 }
 
+pub(super) async fn checkpoint_state(database: &Database, id: ArrivalId) -> Result<Option<String>> {
+    let state: Option<Option<String>> = sqlx::query_scalar(
+        "-- ledger::checkpoint_state
+        SELECT checkpoint_state FROM arrivage_arrival WHERE id = ?1",
+    )
+    .bind(id.0)
+    .fetch_optional(database.reading())
+    .await
+    .map_err(classify::statement)?;
+    Ok(state.flatten())
+}
+
 pub(super) async fn arrivals_among(database: &Database, ids: &[ArrivalId]) -> Result<Vec<Arrival>> {
     let rows = sqlx::query(
         "-- ledger::arrivals_among

@@ -5,6 +5,7 @@
 //! connection, lease keeping with them: another one would wait for the same lock.
 //! Times are text in UTC with milliseconds, always the database's clock.
 
+mod awaiting;
 mod candidates;
 mod chunk;
 mod claiming;
@@ -34,9 +35,9 @@ use arrivage_model::{
 use async_trait::async_trait;
 
 use crate::{
-    Along, Backlog, ChunkTransaction, Claim, Claimed, Content, Declared, Destination, Dismissed,
-    Filter, Ignored, Ledger, Paused, Registered, Registration, RejectedRecord, Replay, Replayed,
-    Request, Result, Scope, Standing, Unloaded, Unreadable, Whole,
+    Along, Awaited, Backlog, ChunkTransaction, Claim, Claimed, Content, Declared, Destination,
+    Dismissed, Filter, Ignored, Ledger, Paused, Registered, Registration, RejectedRecord, Replay,
+    Replayed, Request, Result, Scope, Standing, Unloaded, Unreadable, Whole,
 };
 use database::Database;
 
@@ -183,6 +184,14 @@ impl Ledger for SqliteLedger {
         staging::exists(&mut connection, id).await
     }
 
+    async fn hold(&self, lease: &Lease, awaited: &Awaited) -> Result<State> {
+        awaiting::hold(&self.database, lease, awaited).await
+    }
+
+    async fn came(&self, sidecars: &[Location]) -> Result<u64> {
+        awaiting::came(&self.database, sidecars).await
+    }
+
     async fn give_back(&self, lease: &Lease, delay: Duration, why: Option<&Failure>) -> Result<()> {
         leasing::give_back(&self.database, lease, delay, why).await
     }
@@ -235,6 +244,10 @@ impl Ledger for SqliteLedger {
 
     async fn arrival(&self, id: ArrivalId) -> Result<Option<Arrival>> {
         history::arrival(&self.database, id).await
+    }
+
+    async fn checkpoint_state(&self, id: ArrivalId) -> Result<Option<String>> {
+        history::checkpoint_state(&self.database, id).await
     }
 
     async fn arrivals_among(&self, ids: &[ArrivalId]) -> Result<Vec<Arrival>> {

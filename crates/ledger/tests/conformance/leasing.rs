@@ -3,6 +3,7 @@ use std::time::Duration;
 use arrivage_ledger::{LedgerError, Replay, Scope};
 use arrivage_model::{Checkpoint, ErrorCode, Failure, Lease, LeaseId, State, Table};
 
+use super::awaiting::awaited;
 use super::world::{LEASE, advance, failure, last};
 use super::{Database, World};
 
@@ -211,6 +212,10 @@ async fn every_word_is_fenced<D: Database>(world: &World<D>, lease: &Lease, tabl
             ledger.give_back(lease, Duration::ZERO, None).await,
         ),
         ("retry_later", retried.map(|_| ())),
+        (
+            "hold",
+            ledger.hold(lease, &awaited(LEASE)).await.map(|_| ()),
+        ),
         ("fail", ledger.fail(lease, &why).await),
         (
             "supersede",

@@ -4,6 +4,7 @@
 //! below becomes a test of its own over it.
 
 pub(crate) mod again;
+pub(crate) mod awaiting;
 pub(crate) mod claiming;
 pub(crate) mod history;
 pub(crate) mod intake;
@@ -105,6 +106,11 @@ macro_rules! conformance {
                 two_watchers_register_the_same_objects_once
                 two_arrivals_load_side_by_side
                 a_lease_is_renewed_while_others_load
+            }
+            awaiting {
+                waiting_for_a_sidecar_uses_no_attempt_and_ends_when_it_comes
+                a_sidecar_that_stays_away_fails_its_arrival_and_an_order_waits_anew
+                a_job_whose_arrival_waits_for_its_sidecar_takes_another
             }
             leasing {
                 a_renewed_lease_does_not_expire

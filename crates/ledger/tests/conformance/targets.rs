@@ -37,6 +37,7 @@ pub(crate) fn pipeline(
             max_rows: 1000,
             max_ratio: None,
         },
+        sidecar: None,
     }
 }
 

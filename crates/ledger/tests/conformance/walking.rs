@@ -4,6 +4,7 @@ use std::time::Duration;
 use arrivage_ledger::{Claim, Destination, Replay, Scope};
 use arrivage_model::{ArrivalId, Checkpoint, Lease, State};
 
+use super::awaiting::awaited;
 use super::world::{LEASE, advance, failure, found, last, numbers_from};
 use super::{Database, World};
 
@@ -127,7 +128,13 @@ async fn take_a_step<D: Database>(
             let _ = chunk.commit(&last(advance(&at, 1, 0))).await;
         }
         (7, Some(lease)) => {
-            let _ = ledger.give_back(&lease, Duration::ZERO, None).await;
+            let _ = match what / 18 % 3 {
+                0 => ledger
+                    .hold(&lease, &awaited(Duration::ZERO))
+                    .await
+                    .map(|_| ()),
+                _ => ledger.give_back(&lease, Duration::ZERO, None).await,
+            };
         }
         (8, Some(lease)) => {
             let _ = ledger.retry_later(&lease, Duration::ZERO, &why).await;

@@ -9,6 +9,9 @@ use super::state::HeaderState;
 use super::text::{NullWords, trim};
 use super::{DecodeError, Guilty};
 
+/// A header is in every checkpoint, as it stands in the file: so many bytes at most.
+const LONGEST_KEPT: usize = 8 * 1024;
+
 /// Reads records of separated values.
 pub(super) struct CsvReader {
     dialect: Csv,
@@ -125,6 +128,9 @@ impl CsvReader {
             header.add(&String::from_utf8_lossy(name));
         }
         let mut state = header.bind()?;
+        if content.len() <= LONGEST_KEPT {
+            state.line = Some(String::from_utf8_lossy(content).into_owned());
+        }
         if self.dialect.repeated_header == RepeatedHeader::Skip {
             state.text = Some(hash(content));
         }

@@ -133,6 +133,7 @@ impl<'a> Header<'a> {
             extra: self.extra(&fields)?,
             fields,
             text: None,
+            line: None,
         })
     }
 

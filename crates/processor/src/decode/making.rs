@@ -39,6 +39,14 @@ impl Making {
         self.columns = columns;
     }
 
+    pub(super) fn columns(&self) -> &Arc<[RowColumn]> {
+        &self.columns
+    }
+
+    pub(super) fn complete_rows(&self) -> &Rows {
+        &self.rows
+    }
+
     pub(super) fn rows(&mut self) -> &mut Rows {
         &mut self.rows
     }

@@ -16,6 +16,7 @@ mod cut;
 mod fault;
 mod fit;
 mod fixed;
+mod given_back;
 mod header;
 mod input;
 mod json;
@@ -25,11 +26,14 @@ mod plan;
 mod reader;
 mod sniff;
 mod state;
+mod sum;
 mod text;
+mod totals;
 mod trailer;
 mod transcode;
 mod value;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrivage_model::{Captures, Checkpoint, ErrorCode, Failure, ReasonCode};
@@ -40,9 +44,11 @@ use input::Input;
 use making::Making;
 use reader::{Reader, Taken};
 use state::State;
+use totals::Totals;
 use trailer::{Ahead, Trailer};
 
 pub use chunk::{Chunk, ChunkTarget};
+pub use given_back::{GivenBack, NotGivenBack};
 pub use plan::{Plan, PlanError};
 
 /// The column that a reject names, as a place in the plan.
@@ -81,6 +87,7 @@ pub struct Decoder {
     begin: Begin,
     reader: Reader,
     trailer: Option<Trailer>,
+    totals: Option<Totals>,
     /// The rest of a line is being passed over.
     skipping: bool,
     records: u64,
@@ -108,7 +115,8 @@ impl Decoder {
     ) -> Result<Self, DecodeError> {
         let state = State::read(from)?;
         let resumed = state.is_some();
-        let state = state.unwrap_or_else(State::start);
+        let mut state = state.unwrap_or_else(State::start);
+        let totals = Totals::new(&plan.totals, state.totals.take())?;
         let captured = layout::captured(&plan, captures)?;
         let input = match resumed {
             true => Input::resume(&plan, from.offset, &state)?,
@@ -123,7 +131,8 @@ impl Decoder {
             target,
             input,
             begin,
-            trailer: reader.trailer(plan.max_record),
+            trailer: reader.trailer(&plan),
+            totals,
             skipping: false,
             records: from.records,
             bytes_read: from.bytes_read,
@@ -178,6 +187,9 @@ impl Decoder {
         }
         self.done = true;
         self.input.finish();
+        if let (Some(totals), Some(like)) = (&self.totals, self.plan.format.trailer()) {
+            totals.compare(self.records, like)?;
+        }
         let mut chunk = self.seal();
         chunk.last = true;
         Ok(Some(chunk))
@@ -226,9 +238,17 @@ impl Decoder {
             match trailer.look(self.input.rest(), self.input.ended()) {
                 Ahead::Record => return true,
                 Ahead::More => return false,
-                Ahead::Line(line) => self.input.advance(line),
+                Ahead::Line(line, places) => {
+                    if !state_totals(&mut self.totals, self.input.rest(), places) {
+                        return true;
+                    }
+                    self.input.advance(line);
+                }
                 Ahead::End => {
                     while !self.input.rest().is_empty() {
+                        if let Some(places) = trailer.last_line(self.input.rest()) {
+                            state_totals(&mut self.totals, self.input.rest(), places);
+                        }
                         self.input.skip_line();
                     }
                     return true;
@@ -264,6 +284,9 @@ impl Decoder {
                 self.records += 1;
                 let place = self.input.place(self.records, extent.length);
                 self.making.complete(place, record);
+                if let Some(totals) = &mut self.totals {
+                    totals.add(self.making.columns(), self.making.complete_rows())?;
+                }
             }
             Taken::Reject(guilty, fault) => {
                 self.records += 1;
@@ -295,6 +318,7 @@ impl Decoder {
         State {
             line: self.input.line(),
             encoding: self.input.encoding(),
+            totals: self.totals.as_ref().map(Totals::keep),
             ..self.reader.state(&self.plan)
         }
     }
@@ -309,6 +333,13 @@ impl Decoder {
         let next = Making::new(self.input.offset(), self.reader.columns());
         std::mem::replace(&mut self.making, next).into_chunk(end)
     }
+}
+
+/// Takes the totals that stand at these places; false: they are no numbers, and the line
+/// is no trailer.
+fn state_totals(totals: &mut Option<Totals>, rest: &[u8], places: Vec<Range<usize>>) -> bool {
+    let texts: Vec<&[u8]> = places.into_iter().map(|place| &rest[place]).collect();
+    totals.as_mut().is_none_or(|totals| totals.state(&texts))
 }
 
 fn open_quote() -> Fault {

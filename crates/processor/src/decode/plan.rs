@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use arrivage_model::{
     Column, ColumnType, Csv, Encoding, ExtraColumns, Format, InvalidBytes, Mode, Pipeline, Range,
-    Table, TableColumn,
+    Table, TableColumn, Total, TrailerPattern,
 };
 
 use super::header::loosely;
+use super::totals::{self, Wanted};
 use super::value::Writer;
 use declared::Declared;
 
@@ -27,6 +28,10 @@ pub struct Plan {
     pub(super) positions_declared: bool,
     /// The column that fields without a column are kept in.
     pub(super) extra: Option<usize>,
+    /// Which lines are no records.
+    pub(super) trailer: Option<TrailerPattern>,
+    /// What those lines state of the file.
+    pub(super) totals: Vec<Wanted>,
 }
 
 /// A column that a file may fill.
@@ -84,6 +89,7 @@ impl Plan {
         let mut problems = Vec::new();
         let mut columns = join(pipeline, table, &mut problems);
         let extra = keep_extra(pipeline, table, &mut columns, &mut problems);
+        let trailer = trailer(pipeline, &columns, &mut problems);
         let pipeline_name = &pipeline.name;
         if columns.is_empty() && problems.is_empty() {
             problems.push(format!(
@@ -119,8 +125,59 @@ impl Plan {
             columns,
             positions_declared: pipeline.columns.iter().any(declared::has_position),
             extra,
+            totals: trailer.as_ref().map_or_else(Vec::new, |pattern| {
+                totals::wanted(pattern, |name| decimal_of(pipeline, name))
+            }),
+            trailer,
         })
     }
+}
+
+/// The lines that are no records; columns that they state sums of have to be there, and
+/// to be numbers that are summed exactly.
+fn trailer(
+    pipeline: &Pipeline,
+    columns: &[PlannedColumn],
+    problems: &mut Vec<String>,
+) -> Option<TrailerPattern> {
+    let text = pipeline.format.trailer()?;
+    let mut complain = |what: String| {
+        let name = &pipeline.name;
+        problems.push(format!("pipeline.{name}.format.trailer: {what}"));
+    };
+    let pattern = match TrailerPattern::new(text) {
+        Ok(pattern) => pattern,
+        Err(error) => {
+            complain(error.to_string());
+            return None;
+        }
+    };
+    for total in pattern.totals() {
+        let Total::Sum { column: name } = total else {
+            continue;
+        };
+        let column = columns.iter().find(|column| column.name == *name);
+        let kind = column.and_then(|column| column.writer.as_ref().ok());
+        match kind.map(|writer| writer.kind) {
+            None => complain(format!(
+                "the table {} has no column {name:?}",
+                pipeline.table
+            )),
+            Some(
+                ColumnType::SmallInt
+                | ColumnType::Integer
+                | ColumnType::BigInt
+                | ColumnType::Numeric(_),
+            ) => {}
+            Some(kind) => complain(format!("{name:?} is of type {kind}, which is not summed")),
+        }
+    }
+    Some(pattern)
+}
+
+fn decimal_of(pipeline: &Pipeline, column: &str) -> char {
+    let declared = pipeline.columns.iter().find(|known| known.name == column);
+    declared.map_or('.', |column| column.decimal)
 }
 
 /// Lets the column for fields without a column take them, where they are kept.

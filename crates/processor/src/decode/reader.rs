@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use arrivage_model::{Csv, FixedWidth, Format, RowColumn, Rows};
+use arrivage_model::{Format, RowColumn, Rows};
 
 use super::csv::CsvReader;
 use super::cut::Cut;
@@ -17,7 +17,7 @@ use super::{DecodeError, Guilty};
 
 /// The format of a file: how its records are cut, and what is in them.
 pub(super) enum Reader {
-    Csv(CsvReader),
+    Csv(Box<CsvReader>),
     Json(JsonReader),
     Fixed(FixedReader),
 }
@@ -49,7 +49,9 @@ impl Reader {
                 let State {
                     delimiter, header, ..
                 } = state;
-                Self::Csv(CsvReader::new(plan, dialect, captured, delimiter, header)?)
+                Self::Csv(Box::new(CsvReader::new(
+                    plan, dialect, captured, delimiter, header,
+                )?))
             }
             Format::FixedWidth(format) => Self::Fixed(FixedReader::new(plan, format, &captured)),
             Format::JsonLines(_) => Self::Json(JsonReader::new(plan, captured, &state.members)?),
@@ -66,22 +68,13 @@ impl Reader {
     }
 
     /// Which lines are no records.
-    pub(super) fn trailer(&self, max_record: usize) -> Option<Trailer> {
-        match self {
-            Self::Csv(reader) => {
-                let Csv {
-                    skip_last, trailer, ..
-                } = reader.dialect();
-                Trailer::new(*skip_last, trailer.as_ref(), max_record)
-            }
-            Self::Fixed(reader) => {
-                let FixedWidth {
-                    skip_last, trailer, ..
-                } = reader.format();
-                Trailer::new(*skip_last, trailer.as_ref(), max_record)
-            }
-            Self::Json(_) => None,
-        }
+    pub(super) fn trailer(&self, plan: &Plan) -> Option<Trailer> {
+        let last = match self {
+            Self::Csv(reader) => reader.dialect().skip_last,
+            Self::Fixed(reader) => reader.format().skip_last,
+            Self::Json(_) => return None,
+        };
+        Trailer::new(last, plan.trailer.as_ref(), plan.max_record)
     }
 
     /// Finds in a file's beginning what the dialect leaves open; false: more of it

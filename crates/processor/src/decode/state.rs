@@ -4,6 +4,7 @@ use arrivage_model::{Checkpoint, ErrorCode};
 use serde::{Deserialize, Serialize};
 
 use super::DecodeError;
+use super::totals::TotalsState;
 
 /// What a decoder needs to go on, besides the place: the checkpoint's opaque
 /// part, as JSON.
@@ -26,6 +27,9 @@ pub(super) struct State {
     /// CSV: the delimiter that the file's beginning showed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) delimiter: Option<String>,
+    /// What the trailer's totals are compared with, as far as it was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) totals: Option<TotalsState>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +56,10 @@ pub(super) struct HeaderState {
     /// The header itself, hashed, where its repetitions are skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) text: Option<String>,
+    /// The header as it stands in the file, in UTF-8, for rejects that are given back;
+    /// nothing where it is very long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) line: Option<String>,
 }
 
 fn is_zero(number: &usize) -> bool {

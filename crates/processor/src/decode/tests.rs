@@ -3,6 +3,7 @@ mod dialects;
 mod differential;
 mod encodings;
 mod fixed;
+mod given_back;
 mod header;
 mod json;
 mod pieces;
@@ -10,6 +11,7 @@ mod places;
 mod polluted;
 mod reference;
 mod state;
+mod totals;
 
 use std::sync::Arc;
 
@@ -68,6 +70,7 @@ fn case(format: Format, columns: &str) -> Case {
             max_rows: 1000,
             max_ratio: None,
         },
+        sidecar: None,
     };
     let column = |text: &str| {
         let (name, kind) = text.trim().split_once(' ').expect("a name and a type");

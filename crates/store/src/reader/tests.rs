@@ -7,6 +7,7 @@ use arrivage_model::{ETag, Location, VersionId};
 use async_trait::async_trait;
 
 use super::*;
+use crate::digest::Algorithm;
 use crate::store::Page;
 
 const SIZE: u64 = 64;
@@ -35,6 +36,7 @@ enum Turn {
 struct Scripted {
     turns: Mutex<VecDeque<Turn>>,
     asked: Mutex<Vec<String>>,
+    digests: Vec<Digest>,
 }
 
 #[async_trait]
@@ -47,6 +49,15 @@ impl Store for Scripted {
             Some(Turn::Holds(object)) => Ok(object),
             None => Ok(object()),
             Some(_) => panic!("the script has a body for a HEAD"),
+        }
+    }
+
+    async fn digests(&self, _: &Object) -> Result<Vec<Digest>, StoreError> {
+        self.note("digests".to_owned());
+        match self.turn() {
+            Some(Turn::Fail(error)) => Err(error),
+            None => Ok(self.digests.clone()),
+            Some(_) => panic!("the script has a body for a question"),
         }
     }
 
@@ -472,4 +483,74 @@ async fn it_may_be_dropped_in_the_middle_of_a_call() {
         }
     }
     assert_eq!(bytes, content());
+}
+
+/// Of the 64 bytes that [`content`] has; or of others.
+fn stated(of: &[u8]) -> Digest {
+    let crc = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, of);
+    Digest {
+        algorithm: Algorithm::Crc64Nvme,
+        value: crc.to_be_bytes().to_vec(),
+        stated_by: "the store".to_owned(),
+    }
+}
+
+/// Reads on from a mark, or from the start; returns the error, and the marks on the way.
+async fn verified(
+    digest: Digest,
+    mark: Option<Mark>,
+    turns: Vec<Turn>,
+) -> (Option<StoreError>, Vec<Mark>) {
+    let store = Scripted {
+        turns: Mutex::new(turns.into()),
+        digests: vec![digest],
+        ..Scripted::default()
+    };
+    let marks = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&marks);
+    let from = mark.map_or(0, |mark| mark.at);
+    let reader = ObjectReader::new(Arc::new(store), object(), from, quick(), Arc::new(|| ()));
+    let mut reader = reader.verifying(Verifying {
+        mark,
+        marked: Some(Arc::new(move |mark| seen.lock().unwrap().push(mark))),
+        ..Verifying::default()
+    });
+    let mut bytes = Vec::new();
+    let mut error = None;
+    while let Some(block) = reader.next().await {
+        match block {
+            Ok(block) => bytes.extend_from_slice(&block),
+            Err(cause) => error = Some(cause),
+        }
+    }
+    assert_eq!(bytes, content()[from as usize..]);
+    let marks = marks.lock().unwrap().clone();
+    (error, marks)
+}
+
+#[tokio::test]
+async fn all_bytes_are_compared_whatever_cuts_the_way_and_wherever_reading_goes_on() {
+    let turns = || vec![Turn::Fail(busy()), Turn::Fail(StoreError::Gone(location()))];
+    let (error, marks) = verified(stated(&content()), None, turns()).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(marks.last().map(|mark| mark.at), Some(SIZE));
+    let other: Vec<u8> = content().into_iter().rev().collect();
+    for mark in [None].into_iter().chain(marks.into_iter().map(Some)) {
+        let (error, _) = verified(stated(&content()), mark, Vec::new()).await;
+        assert!(error.is_none(), "{mark:?}: {error:?}");
+        let (error, _) = verified(stated(&other), mark, Vec::new()).await;
+        let incomplete = matches!(error, Some(StoreError::Incomplete { .. }));
+        assert!(incomplete, "{mark:?}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_digest_that_a_mark_is_not_of_is_not_compared() {
+    let mark = Mark {
+        at: 10,
+        algorithm: Algorithm::Crc32,
+        crc: 0,
+    };
+    let (error, marks) = verified(stated(b"other"), Some(mark), Vec::new()).await;
+    assert!(error.is_none() && marks.is_empty(), "{error:?} {marks:?}");
 }

@@ -8,11 +8,12 @@ use bytes::Bytes;
 use futures::Stream;
 use futures::stream;
 
-use super::checksum::Checksum;
+use super::checksum::Stated;
 use super::errors::{Failed, chain};
 use super::pace::Pace;
 use super::{Patience, time, without_etag};
 use crate::StoreError;
+use crate::digest::Verifier;
 use crate::exact::exactly;
 use crate::store::Body;
 
@@ -37,6 +38,7 @@ pub(super) async fn read(
     object: &Object,
     range: Range<u64>,
     patience: Patience,
+    opaque_etags: bool,
 ) -> Result<Body, ReadError> {
     let location = &object.location;
     let whole = range.start == 0 && object.size == Some(range.end);
@@ -70,7 +72,7 @@ pub(super) async fn read(
             return Err(refused(location, pin, failed).into());
         }
     };
-    Ok(body(object, range, patience, answer)?)
+    Ok(body(object, range, patience, opaque_etags, answer)?)
 }
 
 /// Asks for one byte in order to learn why a HEAD failed: its answer has no
@@ -121,6 +123,7 @@ fn body(
     object: &Object,
     asked: Range<u64>,
     patience: Patience,
+    opaque_etags: bool,
     answer: GetObjectOutput,
 ) -> Result<Body, StoreError> {
     let location = &object.location;
@@ -170,10 +173,11 @@ fn body(
     } else {
         range.start
     };
-    let checksum = match answer.content_range() {
+    let stated = match answer.content_range() {
         Some(_) => None,
-        None => Checksum::stated(&answer),
+        None => Stated::by_get(&answer).digest(opaque_etags),
     };
+    let verifier = stated.map(|digest| Verifier::new(vec![digest]));
     let last_modified = answer.last_modified().and_then(time);
     let excess = {
         let location = location.clone();
@@ -181,7 +185,7 @@ fn body(
     };
     let blocks = Blocks {
         location: location.clone(),
-        checksum,
+        verifier,
         pace: Pace::new(patience),
         body: answer.body,
     };
@@ -210,7 +214,7 @@ struct Blocks {
     location: Location,
     body: ByteStream,
     pace: Pace,
-    checksum: Option<Checksum>,
+    verifier: Option<Verifier>,
 }
 
 impl Blocks {
@@ -228,11 +232,14 @@ impl Blocks {
             Some(block.map_err(|error| StoreError::cut(chain(&error))))
         };
         let Some(block) = self.pace.keep(next).await else {
-            let checksum = self.checksum.take()?;
-            return (!checksum.agrees()).then(|| Err(StoreError::Corrupted(self.location.clone())));
+            // It may have come wrong this time only.
+            let verified = self.verifier.take()?.finish(&self.location);
+            return verified
+                .is_err()
+                .then(|| Err(StoreError::Corrupted(self.location.clone())));
         };
-        if let (Ok(block), Some(checksum)) = (&block, &mut self.checksum) {
-            checksum.update(block);
+        if let (Ok(block), Some(verifier)) = (&block, &mut self.verifier) {
+            verifier.update(block);
         }
         Some(block)
     }

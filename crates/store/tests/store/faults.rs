@@ -83,6 +83,7 @@ fn name(error: &StoreError) -> &'static str {
         StoreError::Unavailable(_) => "unavailable",
         StoreError::Misconfigured { .. } => "misconfigured",
         StoreError::Contradiction { .. } => "contradiction",
+        StoreError::Incomplete { .. } => "incomplete",
     }
 }
 

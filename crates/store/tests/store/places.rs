@@ -122,6 +122,7 @@ pub(crate) fn settings(endpoint: &str, id: &str, secret: &str, patience: Patienc
             patience,
         },
         path_style: true,
+        opaque_etags: false,
     }
 }
 

@@ -61,7 +61,7 @@ impl Content {
     }
 
     /// As S3 does it, the MD5 of the bytes: the same bytes put again have the same ETag. Of generated
-    /// ones only length, begin and end are looked at.
+    /// ones only length, begin and end are looked at: it is none, then, and looks like that of parts.
     fn etag(&self) -> String {
         let mut md5 = Md5::new();
         match self {
@@ -72,10 +72,12 @@ impl Content {
                 md5.update(&self.some(length.saturating_sub(1), *length));
             }
         }
-        md5.finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        let digest = md5.finalize();
+        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        match self {
+            Self::Bytes(_) => hex,
+            Self::Generated { .. } => hex + "-2",
+        }
     }
 }
 

@@ -62,6 +62,8 @@ pub enum Fault {
     ContentRange(String),
     /// Another ETag; quotes, and `W/`, are the caller's.
     ETag(String),
+    /// A further header: its name in small letters, and its value.
+    Header(&'static str, String),
 }
 
 impl Fault {
@@ -214,6 +216,7 @@ fn spoil(
     let (name, value) = match fault {
         Fault::ContentRange(value) => (CONTENT_RANGE, value),
         Fault::ETag(value) => (ETAG, value),
+        Fault::Header(name, value) => (HeaderName::from_static(name), value),
         Fault::CutBody { after } => {
             return Ok(answer.map(|body| end_after(body, after, End::Close)));
         }

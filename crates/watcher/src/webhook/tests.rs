@@ -31,8 +31,12 @@ async fn bench_with(books: Books, unreadable: UnreadablePolicy) -> Result<Bench>
         }),
         ..AwsSettings::default()
     };
-    let path_style = true;
-    let stores = Stores::new(S3Settings { aws, path_style }, Default::default());
+    let settings = S3Settings {
+        aws,
+        path_style: true,
+        ..S3Settings::default()
+    };
+    let stores = Stores::new(settings, Default::default());
     let inbox = TempDir::new()?;
     let pipelines = [pipeline("orders", Mode::Append, &["s3://drop/**"])];
     let intake = books.intake("hook", &stores, &router(&pipelines, inbox.path()));

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use arrivage_model::{
-    ColumnSource, ColumnType, Compression, Csv, Encoding, ExtraColumns, Format, InvalidBytes,
-    Limits, Location, MissingColumns, Mode, Ragged, RejectBudget, RepeatedHeader,
+    ColumnSource, ColumnType, Compression, Csv, Encoding, ExtraColumns, Format, Holds,
+    InvalidBytes, Limits, Location, MissingColumns, Mode, Ragged, RejectBudget, RepeatedHeader,
 };
 use chrono::{TimeZone, Utc};
 
@@ -288,4 +288,23 @@ fn a_webhook_is_a_source_whose_token_does_not_show() {
     assert!(!format!("{config:?}").contains("hush"), "{config:?}");
     let bare = "database.url = 'sqlite://a.db'\n[[source]]\nkind = 'webhook'";
     assert_eq!(sound(bare).webhook_token(), None);
+}
+
+#[test]
+fn what_a_sidecar_holds_is_said_by_its_ending_or_by_itself() {
+    let check = |text: &str, expect: Holds| {
+        let sidecar = pipeline(&format!("complete = {{ {text} }}"))
+            .sidecar
+            .clone();
+        assert_eq!(sidecar.map(|sidecar| sidecar.holds), Some(expect), "{text}");
+    };
+    check("sidecar = '{name}.done'", Holds::Nothing);
+    check("sidecar = '{name}.sha256'", Holds::Sha256);
+    check("sidecar = '{stem}.MD5'", Holds::Md5);
+    check("sidecar = 'SUMS', holds = 'sha256'", Holds::Sha256);
+    check("sidecar = '{name}.md5', holds = 'nothing'", Holds::Nothing);
+    check("sidecar = 'm', holds = 'manifest'", Holds::Manifest);
+    assert_eq!(pipeline("").sidecar, None);
+    let day = pipeline("complete.sidecar = 'm'").sidecar.clone();
+    assert_eq!(day.map(|it| it.within), Some(Duration::from_secs(86_400)));
 }

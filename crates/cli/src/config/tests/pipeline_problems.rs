@@ -126,6 +126,10 @@ fn formats_are_those_that_are_built() {
     check_format("skip_last = 101", "skip_last: too many; at most 100");
     check_format("trailer = '*'", "trailer: every line would be like it");
     check_format(
+        "trailer = 'T;{rows}'",
+        "trailer: {rows} is no total; write {count}, {count+1} where the trailer counts itself, or {sum:COLUMN}",
+    );
+    check_format(
         "extra_columns = 'keep'\nheader = false",
         "extra_columns: header = false leaves no names to go by",
     );
@@ -256,5 +260,32 @@ fn columns_of_a_line_have_positions_of_their_own() {
         &[
             "7: pipeline.p.format.positions: bytes are counted in UTF-8 and where every character is one; with Shift_JIS give characters",
         ],
+    );
+}
+
+#[test]
+fn a_sidecar_has_a_name_of_its_own_beside_its_object() {
+    let check = |text: &str, expect: &str| {
+        check_pipeline(&format!("complete = {{ {text} }}"), &[expect]);
+    };
+    check(
+        "sidecar = 'done/{name}'",
+        "6: pipeline.p.complete.sidecar: a sidecar stands beside its object; leave the / out",
+    );
+    check(
+        "sidecar = '{name}'",
+        "6: pipeline.p.complete.sidecar: it has to differ from the object's own name, as {name}.done does",
+    );
+    check(
+        "holds = 'md5'",
+        "6: pipeline.p.complete.holds: it says what a sidecar holds, and there is none",
+    );
+    check(
+        "sidecar = '{name}.x', holds = 'sha1'",
+        "6: pipeline.p.complete.holds: unknown value \"sha1\"; the values are nothing, sha256, md5, manifest",
+    );
+    check(
+        "sidecar = '{name}.x', within = '0s'",
+        "6: pipeline.p.complete.within: too little; at least 1s",
     );
 }

@@ -19,7 +19,7 @@ fn a_checkpoint_says_what_was_made_of_the_header() {
     assert_eq!((end.records, end.offset, end.bytes_read), (1, 16, 22));
     assert_eq!(
         end.state.as_deref(),
-        Some(r#"{"line":3,"header":{"width":3,"fields":{"id":2,"name":0}}}"#)
+        Some(r#"{"line":3,"header":{"width":3,"fields":{"id":2,"name":0},"line":"NAME,x,id"}}"#)
     );
     let case = json_lines("id integer, name text, note text");
     let end = stopped(&case, "{\"note\":null}\n{\"id\":1}\n");
