@@ -49,7 +49,7 @@ type = 'dat'
         &[
             "2: database.url: expected postgres://… or sqlite://…",
             "4: processor.workers: expected a whole number, found a string",
-            "6: source[0].kind: unknown kind \"web-hook\"; the kinds are sqs, folder, listing, webhook",
+            "6: source[0].kind: unknown kind \"web-hook\"; the kinds are sqs, folder, listing, webhook, nats, amqp, table",
             "7: pipeline.orders.table: missing",
             "9: pipeline.orders.match: it is empty, so no object would match",
             "10: pipeline.orders.mode: unknown mode \"replac\"; the modes are append, upsert, replace",
@@ -319,7 +319,9 @@ fn sources_are_told_apart() {
     let check_source = |text: &str, expect: &[&str]| check_section("[[source]]", text, expect);
     check_source(
         "name = 'x'",
-        &["2: source.x.kind: missing; the kinds are sqs, folder, listing, webhook"],
+        &[
+            "2: source.x.kind: missing; the kinds are sqs, folder, listing, webhook, nats, amqp, table",
+        ],
     );
     check_source("kind = 'sqs'", &["2: source[0].queue_url: missing"]);
     check_source(
