@@ -64,9 +64,6 @@ impl Nats {
         command.arg("--jetstream").arg("--store_dir");
         command.arg(self.scratch.path());
         let server = self.server.insert(Process::spawn("nats-server", command)?);
-        let port = self.port;
-        server.wait_ready(START, || {
-            std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
-        })
+        server.wait_said(START, "Server is ready")
     }
 }

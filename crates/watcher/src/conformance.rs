@@ -168,6 +168,17 @@ async fn until_kept(subject: &mut impl Subject, expect: usize) -> Result<()> {
     Ok(())
 }
 
+async fn until_redelivered(world: &World, subject: &mut impl Subject) -> Result<()> {
+    if subject.kept().await?.is_some() {
+        eventually(PATIENCE, "the redelivery", async || {
+            let arrivals = world.books.arrivals().await;
+            (arrivals[0].duplicate_notifications > 0).then_some(())
+        })
+        .await;
+    }
+    Ok(())
+}
+
 /// What stands in the ledger is not said again, and what no pipeline takes is counted.
 async fn what_is_announced_is_recorded_and_forgotten<S: Subject>() -> Result<()> {
     let (world, mut subject) = (World::new().await?, S::new().await?);
@@ -196,15 +207,8 @@ async fn a_crash_before_the_acknowledgement_costs_nothing<S: Subject>() -> Resul
     until_kept(&mut subject, 1).await?;
 
     let working = world.work(&subject, UnreadablePolicy::Record);
-    if subject.kept().await?.is_some() {
-        eventually(PATIENCE, "the redelivery", async || {
-            let arrivals = world.books.arrivals().await;
-            (arrivals[0].duplicate_notifications > 0).then_some(())
-        })
-        .await;
-    } else {
-        working.until_well().await;
-    }
+    working.until_well().await;
+    until_redelivered(&world, &mut subject).await?;
     working.end().await?;
     until_kept(&mut subject, 0).await?;
     ensure!(world.books.keys().await == ["a.csv"], "it arrived twice");
@@ -223,7 +227,7 @@ async fn a_redelivery_queues_nothing_again<S: Subject>() -> Result<()> {
     let working = world.work(&subject, UnreadablePolicy::Record);
     subject.announce(&world, "b.csv").await?;
     world.until_arrived(&["a.csv", "b.csv"]).await;
-    working.until_well().await;
+    until_redelivered(&world, &mut subject).await?;
     working.end().await?;
     until_kept(&mut subject, 0).await?;
     let state = "SELECT state FROM arrivage.arrivals WHERE key = 'a.csv'";

@@ -1,7 +1,6 @@
 //! RabbitMQ: the AMQP server, as Debian packages it. Neither its service nor any file of the
 //! system is touched: node, port mapper and data are of their own.
 
-use std::net::TcpStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -80,7 +79,8 @@ impl RabbitMq {
                 "-start_epmd false -kernel inet_dist_use_interface {127,0,0,1} +S 2:2",
             );
         let mut server = Process::spawn("rabbitmq-server", command)?;
-        server.wait_ready(START, || TcpStream::connect(("127.0.0.1", port)).is_ok())?;
+        // It takes connections before it answers them.
+        server.wait_said(START, "Server startup complete")?;
         Ok(Self {
             port,
             server,

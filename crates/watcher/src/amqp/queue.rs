@@ -84,7 +84,9 @@ impl AmqpQueue {
             passive: true,
             ..QueueDeclareOptions::default()
         };
-        let (connection, channel) = self.connect().await?;
+        let connected = timeout(PATIENCE, self.connect()).await;
+        let (connection, channel) =
+            connected.map_err(|late| QueueError::Unavailable(late.into()))??;
         let name = self.source.queue.as_str();
         let found = channel.queue_declare(name.into(), passive, FieldTable::default());
         found.await.map_err(|error| explain(&self.source, error))?;
@@ -96,7 +98,9 @@ impl AmqpQueue {
     async fn take(&mut self, wait: Duration) -> Result<Vec<Delivery<Acker>>, QueueError> {
         let end = Instant::now() + wait;
         if self.open.is_none() {
-            self.open = Some(self.open().await?);
+            // A server that is about to start takes connections before it answers.
+            let opened = timeout(PATIENCE, self.open()).await;
+            self.open = Some(opened.map_err(|late| QueueError::Unavailable(late.into()))??);
         }
         let open = self.open.as_mut().expect("set above");
         let now = Instant::now();
@@ -169,8 +173,7 @@ impl AmqpQueue {
             let channel = connection.create_channel().await?;
             Ok((connection, channel))
         };
-        let connected = timeout(PATIENCE, connecting).await;
-        let connected = connected.map_err(|late| QueueError::Unavailable(late.into()))?;
+        let connected: lapin::Result<_> = connecting.await;
         connected.map_err(|error| explain(&self.source, error))
     }
 }
