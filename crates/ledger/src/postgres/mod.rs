@@ -4,6 +4,7 @@
 //! session state, so that a pooler in transaction mode may stand between.
 
 mod admitting;
+mod cancelling;
 mod chunk;
 mod claiming;
 mod classify;
@@ -34,9 +35,9 @@ use sqlx::{PgPool, Postgres, Transaction};
 
 use self::statements::{query, query_scalar};
 use crate::{
-    Backlog, ChunkTransaction, Claimed, ConnectOptions, Content, Declared, Destination, Dismissed,
-    Filter, Ignored, Ledger, LedgerError, Paused, Pooler, Registered, Registration, RejectedRecord,
-    Replay, Replayed, Request, Result, Scope, Standing, Unloaded, Unreadable,
+    Backlog, Cancelled, ChunkTransaction, Claimed, ConnectOptions, Content, Declared, Destination,
+    Dismissed, Filter, Ignored, Ledger, LedgerError, Paused, Pooler, Registered, Registration,
+    RejectedRecord, Replay, Replayed, Request, Result, Scope, Standing, Unloaded, Unreadable,
 };
 
 /// How long a statement waits for a row that another holds before it gives up.
@@ -308,6 +309,10 @@ impl Ledger for PostgresLedger {
 
     async fn unload(&self, id: ArrivalId, table: &Table) -> Result<Unloaded> {
         unloading::unload(&self.pool, id, table).await
+    }
+
+    async fn cancel(&self, ids: &[ArrivalId]) -> Result<Vec<Cancelled>> {
+        cancelling::cancel(&self.pool, ids).await
     }
 
     async fn dismiss(&self, ids: &[ArrivalId]) -> Result<Vec<Dismissed>> {

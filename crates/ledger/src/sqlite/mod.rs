@@ -5,6 +5,7 @@
 //! connection, lease keeping with them: another one would wait for the same lock.
 //! Times are text in UTC with milliseconds, always the database's clock.
 
+mod cancelling;
 mod candidates;
 mod chunk;
 mod claiming;
@@ -33,9 +34,9 @@ use arrivage_model::{
 use async_trait::async_trait;
 
 use crate::{
-    Backlog, ChunkTransaction, Claimed, Content, Declared, Destination, Dismissed, Filter, Ignored,
-    Ledger, Paused, Registered, Registration, RejectedRecord, Replay, Replayed, Request, Result,
-    Scope, Standing, Unloaded, Unreadable,
+    Backlog, Cancelled, ChunkTransaction, Claimed, Content, Declared, Destination, Dismissed,
+    Filter, Ignored, Ledger, Paused, Registered, Registration, RejectedRecord, Replay, Replayed,
+    Request, Result, Scope, Standing, Unloaded, Unreadable,
 };
 use database::Database;
 
@@ -252,6 +253,10 @@ impl Ledger for SqliteLedger {
 
     async fn unload(&self, id: ArrivalId, table: &Table) -> Result<Unloaded> {
         unloading::unload(&self.database, id, table).await
+    }
+
+    async fn cancel(&self, ids: &[ArrivalId]) -> Result<Vec<Cancelled>> {
+        cancelling::cancel(&self.database, ids).await
     }
 
     async fn dismiss(&self, ids: &[ArrivalId]) -> Result<Vec<Dismissed>> {
