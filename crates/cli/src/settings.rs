@@ -191,6 +191,8 @@ tables! {
         name: String,
         /// Globs over URLs, or over paths relative to this file: `*` within a segment, `**` across, `{a,b}` one of these, `{name}` captures.
         r#match: List<String>,
+        /// Names that do not count though `match` takes them: what uploads are called before they are whole. Globs over what follows the last `/`.
+        ignore: List<String> = ["*.part", "*.partial", "*.tmp", "*.filepart"],
         /// The table to load, with or without its schema.
         table: TableName,
         /// `append` adds the rows of each new content; `upsert` replaces rows by `key`; with `replace` a new content of an object replaces the rows of its older ones.
