@@ -34,6 +34,8 @@ pub struct Actions {
     pub load: Action<LoadOrder, Result<Vec<ArrivalId>, Refusal>>,
     /// Queues an arrival again.
     pub replay: Action<(ArrivalId, ReplayOrder), Result<(), Refusal>>,
+    /// Lets an arrival rest that waits or is being loaded.
+    pub cancel: Action<ArrivalId, Result<(), Refusal>>,
     /// Begins to hold a place (or every place that a source names) against the
     /// ledger; says which places.
     pub reconcile: Action<Option<String>, Result<Vec<String>, Refusal>>,
@@ -86,6 +88,11 @@ pub struct ReplayOrder {
     #[serde(default)]
     pub force: bool,
 }
+
+/// How a load is cancelled: there is nothing to choose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CancelOrder {}
 
 /// Why an order is not carried out; a variant for each status.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -31,7 +31,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use actions::{
-    Action, Actions, Check, LoadOrder, Recorded, Refusal, ReplayOrder, Token, Webhook,
+    Action, Actions, CancelOrder, Check, LoadOrder, Recorded, Refusal, ReplayOrder, Token, Webhook,
 };
 use door::Door;
 use server::Limits;
@@ -80,6 +80,7 @@ fn routes(stop: CancellationToken) -> Vec<(&'static str, MethodRouter<Arc<Action
         ("/v1/arrivals/{id}", get(arrivals::one)),
         ("/v1/arrivals/{id}/rejects", get(arrivals::rejects)),
         ("/v1/arrivals/{id}/replay", post(replays::replay)),
+        ("/v1/arrivals/{id}/cancel", post(replays::cancel)),
         ("/v1/loads", post(loads::load)),
         ("/v1/reconciliations", post(reconciliations::reconcile)),
         ("/v1/pipelines", get(pipelines::list)),

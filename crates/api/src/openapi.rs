@@ -29,6 +29,7 @@ use crate::{arrivals, live, loads, notifications, pipelines, probes, reconciliat
         arrivals::one,
         arrivals::rejects,
         replays::replay,
+        replays::cancel,
         loads::load,
         reconciliations::reconcile,
         pipelines::list,

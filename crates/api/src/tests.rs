@@ -87,6 +87,7 @@ impl World {
         };
         let (take, load, replay, reconcile) =
             (ask("take"), ask("load"), ask("replay"), ask("reconcile"));
+        let cancel = ask("cancel");
         let mut actions = Actions {
             token: Some(Token::new("secret")),
             readiness: Box::new(|()| {
@@ -132,6 +133,15 @@ impl World {
                 let busy = id == ArrivalId(2) && !order.force;
                 let answer = if busy {
                     Err(Refusal::Conflict("it is being loaded".to_owned()))
+                } else {
+                    Ok(())
+                };
+                async move { answer }.boxed()
+            }),
+            cancel: Box::new(move |id: ArrivalId| {
+                cancel(id.to_string());
+                let answer = if id == ArrivalId(2) {
+                    Err(Refusal::Conflict("it is loaded".to_owned()))
                 } else {
                     Ok(())
                 };

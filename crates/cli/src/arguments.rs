@@ -60,6 +60,8 @@ pub(crate) enum Command {
     Unload(Orders),
     /// Take failed arrivals out of the alerts
     Dismiss(Orders),
+    /// Stop loads that nobody wants; a replay goes on from there
+    Cancel(Orders),
     /// Load nothing of a pipeline until it is resumed
     Pause(Pause),
     /// Go on with a paused pipeline

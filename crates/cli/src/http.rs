@@ -73,7 +73,8 @@ fn actions(wiring: &Wiring, http: &Http, front: Front) -> Actions {
     } = front;
     let token = |token: &config::Token| Token::new(token.expose());
     let (probed, scraped) = (Arc::clone(&wiring.ledger), Arc::clone(&wiring.ledger));
-    let (loading, replaying, reconciling) = (orders.clone(), orders.clone(), orders);
+    let (loading, replaying, cancelling) = (orders.clone(), orders.clone(), orders.clone());
+    let reconciling = orders;
     let webhook_token = wiring.config.webhook_token().map(token);
     Actions {
         token: http.token.as_ref().map(token),
@@ -90,6 +91,7 @@ fn actions(wiring: &Wiring, http: &Http, front: Front) -> Actions {
         router: Arc::clone(&wiring.router),
         load: Box::new(move |order| loading.clone().load(order).boxed()),
         replay: Box::new(move |(id, order)| replaying.clone().replay(id, order).boxed()),
+        cancel: Box::new(move |id| cancelling.clone().cancel(id).boxed()),
         reconcile: Box::new(move |url| reconciling.clone().reconcile(url).boxed()),
     }
 }

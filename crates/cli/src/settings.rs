@@ -143,12 +143,58 @@ tables! {
         unreadable: Unreadable = "record",
     }
 
+    /// A durable pull consumer of a stream of NATS JetStream.
+    struct Nats {
+        /// Otherwise the stream and the consumer.
+        name: Option<String>,
+        /// `nats://…` or `tls://…`, with user and password or a token where the server wants them.
+        url: Secret,
+        /// A credentials file, relative to this file, where the server wants one.
+        credentials: Option<String>,
+        /// The stream that the sender publishes to.
+        stream: String,
+        /// Made where it is missing; watchers that name the same one share its messages.
+        consumer: String = "arrivage",
+        /// What a consumer that is made here reads of the stream; otherwise all of it.
+        subject: Option<String>,
+        /// What becomes of a message that nobody can read: `record` keeps it in the ledger, `leave` does not acknowledge it.
+        unreadable: Unreadable = "record",
+    }
+
+    /// A queue of RabbitMQ, or of another server that speaks AMQP 0-9-1.
+    struct Amqp {
+        /// Otherwise the queue's own.
+        name: Option<String>,
+        /// `amqp://…` or `amqps://…`, with user and password, and the virtual host as its path.
+        url: Secret,
+        /// Bound to the exchange that the sender publishes to.
+        queue: String,
+        /// What becomes of a message that nobody can read: `record` keeps it in the ledger, `leave` rejects it, to the queue's dead-letter exchange.
+        unreadable: Unreadable = "record",
+    }
+
+    /// A table of PostgreSQL that MinIO writes its events to, in the format `access` or `namespace`. Its rows are taken out.
+    struct EventTable {
+        /// Otherwise the table's own.
+        name: Option<String>,
+        /// `postgres://…`; otherwise the one of `[database]`.
+        url: Option<Secret>,
+        /// With or without its schema, as it is written in the database.
+        table: TableName,
+        /// Between two looks at an empty table.
+        poll: Duration = "1s",
+        /// What becomes of a row that nobody can read: `record` keeps it in the ledger, `leave` leaves it in the table.
+        unreadable: Unreadable = "record",
+    }
+
     /// `[[pipeline]]`
     struct Pipeline {
         /// Its name in the ledger, in logs and in metrics.
         name: String,
         /// Globs over URLs, or over paths relative to this file: `*` within a segment, `**` across, `{a,b}` one of these, `{name}` captures.
         r#match: List<String>,
+        /// Names that do not count though `match` takes them: what uploads are called before they are whole. Globs over what follows the last `/`.
+        ignore: List<String> = ["*.part", "*.partial", "*.tmp", "*.filepart"],
         /// The table to load, with or without its schema.
         table: TableName,
         /// `append` adds the rows of each new content; `upsert` replaces rows by `key`; with `replace` a new content of an object replaces the rows of its older ones.
@@ -291,6 +337,9 @@ kinds! {
         Folder = "folder",
         Listing = "listing",
         Webhook = "webhook",
+        Nats = "nats",
+        Amqp = "amqp",
+        EventTable = "table",
     }
 
     /// `[pipeline.format]`

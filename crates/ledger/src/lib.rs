@@ -30,7 +30,7 @@ use async_trait::async_trait;
 pub use awaiting::Awaited;
 pub use connect::{ConnectOptions, Pooler, connect};
 pub use error::{LedgerError, TargetRefusal};
-pub use orders::{Dismissed, Paused, Unloaded};
+pub use orders::{Cancelled, Dismissed, Paused, Unloaded};
 pub use postgres::PostgresLedger;
 pub use reconciling::Content;
 pub use sqlite::SqliteLedger;
@@ -261,6 +261,11 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Takes failed arrivals out of the alerts; one answer for each, in order.
     async fn dismiss(&self, ids: &[ArrivalId]) -> Result<Vec<Dismissed>>;
+
+    /// Lets arrivals rest that wait or are being loaded: whoever loads one is fenced, so
+    /// that no chunk of it commits any more. What was committed stays, up to the
+    /// checkpoint, where a replay goes on. One answer for each, in order.
+    async fn cancel(&self, ids: &[ArrivalId]) -> Result<Vec<Cancelled>>;
 
     /// Pauses a pipeline until a person resumes it, and takes back what is being
     /// loaded of it: those processors are fenced, so that no chunk of theirs commits

@@ -68,6 +68,19 @@ pub enum Dismissed {
     Unknown,
 }
 
+/// What became of an order to cancel the load of an arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancelled {
+    /// It is dismissed, and whoever loaded it is fenced.
+    Done,
+    /// It was dismissed before.
+    Already,
+    /// There is no load to cancel: it rests in this state.
+    Refused(State),
+    /// There is no such arrival.
+    Unknown,
+}
+
 /// Why an arrival is not unloaded; nothing if it is.
 pub(crate) fn hindrance(
     state: State,
@@ -87,6 +100,17 @@ pub(crate) fn hindrance(
         State::Loaded | State::Failed | State::Dismissed => {}
     }
     (rows > 0 && !table.has_arrival_id).then_some(Unloaded::Untold { rows })
+}
+
+/// What an order to cancel the load of an arrival in this state comes to.
+pub(crate) fn cancelled(state: State) -> Cancelled {
+    match state {
+        State::Waiting | State::Loading => Cancelled::Done,
+        State::Dismissed => Cancelled::Already,
+        State::Loaded | State::Failed | State::Superseded | State::Unloaded => {
+            Cancelled::Refused(state)
+        }
+    }
 }
 
 /// What an order to dismiss an arrival in this state comes to.

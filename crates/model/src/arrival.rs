@@ -106,6 +106,8 @@ pub enum ErrorCode {
     AttemptsUsedUp,
     /// Not a failure: another tool had loaded it before.
     Adopted,
+    /// Not a failure: a person did not want it loaded.
+    Cancelled,
 }
 
 impl ErrorCode {
@@ -128,6 +130,7 @@ impl ErrorCode {
             Self::Target => "target",
             Self::AttemptsUsedUp => "attempts_used_up",
             Self::Adopted => "adopted",
+            Self::Cancelled => "cancelled",
         }
     }
 }

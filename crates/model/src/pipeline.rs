@@ -10,6 +10,9 @@ pub struct Pipeline {
     pub name: String,
     /// Which objects it takes.
     pub patterns: Vec<Pattern>,
+    /// Which of them it does not take all the same, by what follows the last slash of
+    /// their keys.
+    pub ignored_names: Vec<Pattern>,
     /// Where their records go.
     pub table: TableName,
     /// How their records meet those that are there.

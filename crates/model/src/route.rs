@@ -51,8 +51,16 @@ impl Router {
         if self.is_sidecar(location) {
             return None;
         }
+        let name = location.key.rsplit('/').next().unwrap_or_default();
         self.pipelines.iter().find_map(|pipeline| {
             let captures = captures(pipeline, &subjects)?;
+            if pipeline
+                .ignored_names
+                .iter()
+                .any(|glob| glob.is_match(name))
+            {
+                return None;
+            }
             Some(Route {
                 pipeline: Arc::clone(pipeline),
                 captures,
@@ -146,6 +154,7 @@ mod tests {
                 .iter()
                 .map(|glob| Pattern::new(glob).expect(glob))
                 .collect(),
+            ignored_names: vec![Pattern::new("*.part").expect("a glob")],
             table: name.parse().expect("a table"),
             mode: Mode::Append,
             order: Order::Any,
@@ -200,6 +209,8 @@ mod tests {
         check(Location::s3("drop", "a/x"), Some("first"));
         check(Location::s3("drop", "b/x"), Some("second"));
         check(Location::s3("other", "b/x"), None);
+        check(Location::s3("drop", "b/x.csv.part"), None);
+        check(Location::s3("drop", "b.part/x.csv"), Some("second"));
         check(Location::folder("inbox", "orders-1.csv"), Some("first"));
         check(
             Location::folder(LOCAL_BUCKET, "srv/inbox/orders-1.csv"),

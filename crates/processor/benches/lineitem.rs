@@ -239,6 +239,7 @@ fn plan(format: Format) -> Arc<Plan> {
     let pipeline = Pipeline {
         name: "lineitem".to_owned(),
         patterns: Vec::new(),
+        ignored_names: Vec::new(),
         table: "lineitem".parse().expect("a table's name"),
         order: Order::Any,
         atomic: false,

@@ -9,13 +9,17 @@ use xtask::venv::Venv;
 mod background;
 mod eventually;
 mod ministack;
+mod nats;
 mod postgres;
+mod rabbitmq;
 mod s3_server;
 
 pub use background::Background;
 pub use eventually::eventually;
 pub use ministack::{Ministack, Place};
+pub use nats::Nats;
 pub use postgres::{Cluster, Database, Postgres};
+pub use rabbitmq::RabbitMq;
 pub use s3_server::{Content, Fault, Request, S3Server, Stored};
 pub use xtask::chance::Chance;
 pub use xtask::place::unique_name;

@@ -101,6 +101,7 @@ pub(crate) fn pipeline(name: &str, mode: Mode, globs: &[&str]) -> Arc<Pipeline> 
     Arc::new(Pipeline {
         name: name.to_owned(),
         patterns: patterns.collect(),
+        ignored_names: Vec::new(),
         table: name.parse().expect("a table"),
         mode,
         order: Order::Any,

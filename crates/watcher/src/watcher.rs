@@ -11,12 +11,16 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use crate::amqp::{AmqpQueue, AmqpSource};
 use crate::counts;
 use crate::folder::{FolderSource, Looker};
 use crate::health::{Health, Monitor};
 use crate::intake::Intake;
 use crate::listing::{Lister, ListingSource};
-use crate::sqs::{Receiver, SqsSource};
+use crate::nats::{NatsQueue, NatsSource};
+use crate::receiver::Receiver;
+use crate::sqs::{SqsQueue, SqsSource};
+use crate::table::{TableQueue, TableSource};
 use crate::webhook::{Webhook, WebhookSource};
 
 /// Where notifications come from.
@@ -28,6 +32,12 @@ pub enum Source {
     Folder(FolderSource),
     /// A bucket that is looked through.
     Listing(ListingSource),
+    /// A queue of an AMQP server.
+    Amqp(AmqpSource),
+    /// A consumer of NATS JetStream.
+    Nats(NatsSource),
+    /// A table that MinIO writes to.
+    Table(TableSource),
     /// Whoever brings notifications over HTTP.
     Webhook(WebhookSource),
 }
@@ -40,6 +50,9 @@ impl Source {
             Self::Sqs(source) => &source.name,
             Self::Folder(source) => &source.name,
             Self::Listing(source) => &source.name,
+            Self::Amqp(source) => &source.name,
+            Self::Nats(source) => &source.name,
+            Self::Table(source) => &source.name,
             Self::Webhook(source) => &source.name,
         }
     }
@@ -51,6 +64,9 @@ impl Source {
             Self::Sqs(_) => "sqs",
             Self::Folder(_) => "folder",
             Self::Listing(_) => "listing",
+            Self::Amqp(_) => "amqp",
+            Self::Nats(_) => "nats",
+            Self::Table(_) => "table",
             Self::Webhook(_) => "webhook",
         }
     }
@@ -159,7 +175,7 @@ async fn supervise(
             wake.clone(),
             stop.clone(),
         );
-        let Err(panic) = AssertUnwindSafe(work).catch_unwind().await else {
+        let Err(panic) = Box::pin(AssertUnwindSafe(work).catch_unwind()).await else {
             return;
         };
         let problem = format!("it panicked: {}", words(panic.as_ref()));
@@ -183,7 +199,30 @@ async fn run(
     let intake = intake(source.name(), &context, wake);
     let router = context.router;
     match source {
-        Source::Sqs(source) => Receiver::new(source, intake, monitor).run(stop).await,
+        Source::Sqs(source) => {
+            let (name, unreadable) = (source.name.clone(), source.unreadable);
+            let queue = SqsQueue::new(source, None);
+            let receiver = Receiver::new(name, unreadable, queue, intake, monitor);
+            Box::pin(receiver.run(stop)).await;
+        }
+        Source::Amqp(source) => {
+            let (name, unreadable) = (source.name.clone(), source.unreadable);
+            let queue = AmqpQueue::new(source);
+            let receiver = Receiver::new(name, unreadable, queue, intake, monitor);
+            Box::pin(receiver.run(stop)).await;
+        }
+        Source::Nats(source) => {
+            let (name, unreadable) = (source.name.clone(), source.unreadable);
+            let queue = NatsQueue::new(source);
+            let receiver = Receiver::new(name, unreadable, queue, intake, monitor);
+            Box::pin(receiver.run(stop)).await;
+        }
+        Source::Table(source) => {
+            let (name, unreadable) = (source.name.clone(), source.unreadable);
+            let queue = TableQueue::new(source);
+            let receiver = Receiver::new(name, unreadable, queue, intake, monitor);
+            Box::pin(receiver.run(stop)).await;
+        }
         Source::Folder(source) => Looker::new(source, router, intake, monitor).run(stop).await,
         Source::Listing(source) => {
             Lister::new(source, intake, monitor).run(stop).await;

@@ -7,7 +7,7 @@ use crate::counts::{self, Outcome};
 use crate::health::{Monitor, chain};
 use crate::intake::{Found, Intake, Taken};
 use crate::notification::{self, Parsed};
-use crate::sqs::UnreadablePolicy;
+use crate::receiver::UnreadablePolicy;
 
 /// Senders that bring their notifications over HTTP: MinIO, RustFS, Ceph, whatever
 /// speaks CloudEvents. Serving HTTP is for others; they hand in the bodies.

@@ -2,14 +2,15 @@
 //! Debian, else say that it is missing.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, ensure};
 use rustix::process::getuid;
 use xtask::place::find_program;
-use xtask::postgres;
 use xtask::venv::python_can_make_venv;
+use xtask::{postgres, rabbitmq as amqp};
 
 use crate::runner::Runner;
 
@@ -21,6 +22,16 @@ pub(crate) fn postgres(runner: &Runner) -> Result<bool> {
     }
     let _no_cluster = NoCluster::set();
     ensure_installed(runner, is_here, &["postgresql"])
+}
+
+/// RabbitMQ's programs. False: they are missing and cannot be installed from here.
+pub(crate) fn rabbitmq(runner: &Runner) -> Result<bool> {
+    let is_here = || amqp::program().is_some();
+    if is_here() {
+        return Ok(true);
+    }
+    let _no_service = NoService::set();
+    ensure_installed(runner, is_here, &["rabbitmq-server"])
 }
 
 /// A Python that can make environments. False: it is missing and cannot be installed from here.
@@ -77,5 +88,36 @@ impl NoCluster {
 impl Drop for NoCluster {
     fn drop(&mut self) {
         let _ = fs::remove_file(Self::FILE);
+    }
+}
+
+/// Keeps Debian's packages from starting services of their own, while this lives: `policy-rc.d` is
+/// how an administrator says so. One that is there already stays.
+struct NoService {
+    is_ours: bool,
+}
+
+impl NoService {
+    const FILE: &str = "/usr/sbin/policy-rc.d";
+
+    /// Where it cannot be set, the machine has one server more than it needs, and no harm is done.
+    fn set() -> Self {
+        use std::os::unix::fs::OpenOptionsExt as _;
+
+        let mut create = fs::OpenOptions::new();
+        create.write(true).create_new(true).mode(0o755);
+        let is_ours = match create.open(Self::FILE) {
+            Ok(mut file) => file.write_all(b"#!/bin/sh\nexit 101\n").is_ok(),
+            Err(_) => false,
+        };
+        Self { is_ours }
+    }
+}
+
+impl Drop for NoService {
+    fn drop(&mut self) {
+        if self.is_ours {
+            let _ = fs::remove_file(Self::FILE);
+        }
     }
 }

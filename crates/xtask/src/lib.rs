@@ -1,5 +1,5 @@
-//! Starts and stops the servers that the tests need: PostgreSQL, and ministack for S3, SQS, SNS and
-//! EventBridge.
+//! Starts and stops the servers that the tests need: PostgreSQL, ministack for S3, SQS, SNS and
+//! EventBridge, and RabbitMQ.
 //!
 //! `cargo xtask check` starts each of them once and announces them through the environment; the
 //! testkit starts its own where nothing was announced, so that a plain `cargo test -p …` works too.
@@ -13,6 +13,7 @@ pub mod place;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
+pub mod rabbitmq;
 pub mod venv;
 
 /// The environment variables that tell the tests which servers are running.
@@ -21,6 +22,8 @@ pub mod announced {
     pub const POSTGRES: &str = "ARRIVAGE_TEST_POSTGRES";
     /// Endpoint of the running ministack.
     pub const MINISTACK: &str = "ARRIVAGE_TEST_MINISTACK";
+    /// URL of the running RabbitMQ.
+    pub const RABBITMQ: &str = "ARRIVAGE_TEST_RABBITMQ";
     /// Path of the AWS CLI.
     pub const AWS: &str = "ARRIVAGE_TEST_AWS";
 }

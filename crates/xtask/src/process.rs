@@ -107,8 +107,17 @@ impl Process {
     /// Waits until `ready` answers true; an error with its output when the process ends before, or
     /// does not get there in time.
     pub fn wait_ready(&mut self, timeout: Duration, ready: impl Fn() -> bool) -> Result<()> {
+        self.wait_until(timeout, |_| ready())
+    }
+
+    /// Waits in the same way until it has printed `words`.
+    pub fn wait_said(&mut self, timeout: Duration, words: &str) -> Result<()> {
+        self.wait_until(timeout, |process| process.output().contains(words))
+    }
+
+    fn wait_until(&mut self, timeout: Duration, ready: impl Fn(&Self) -> bool) -> Result<()> {
         let deadline = Instant::now() + timeout;
-        while !ready() {
+        while !ready(self) {
             if let Some(status) = self.ended()? {
                 bail!(
                     "{} ended while starting ({status}):\n{}",

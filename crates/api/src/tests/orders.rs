@@ -50,7 +50,12 @@ async fn an_order_that_cannot_be_carried_out_says_why() {
 #[tokio::test]
 async fn forms_and_texts_are_no_orders() {
     let world = World::with(|actions| actions.token = None, Limits::default()).await;
-    let paths = ["/v1/loads", "/v1/reconciliations", "/v1/arrivals/1/replay"];
+    let paths = [
+        "/v1/loads",
+        "/v1/reconciliations",
+        "/v1/arrivals/1/replay",
+        "/v1/arrivals/1/cancel",
+    ];
     for path in paths {
         for kind in [
             "X: x",
@@ -122,6 +127,21 @@ async fn a_replay_is_ordered_for_one_arrival() {
         .post("/v1/arrivals/1/replay", "", r#"{"force": 1}"#)
         .await;
     answer.is_problem(422, "invalid type");
+}
+
+#[tokio::test]
+async fn a_load_is_cancelled_for_one_arrival() {
+    let world = World::new().await;
+    world.register(&["a.csv", "b.csv"]).await;
+    let answer = world.post("/v1/arrivals/1/cancel", "", "{}").await;
+    assert_eq!((answer.status, &answer.json()["id"]), (200, &1.into()));
+    assert_eq!(world.asked(), ["cancel 1"]);
+    let answer = world.post("/v1/arrivals/2/cancel", "", "{}").await;
+    answer.is_problem(409, "it is loaded");
+    let answer = world.post("/v1/arrivals/3/cancel", "", "{}").await;
+    answer.is_problem(404, "there is no arrival 3");
+    let answer = world.post("/v1/arrivals/1/cancel", "", r#"{"force": true}"#);
+    answer.await.is_problem(422, "unknown field");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use arrivage_ledger::LedgerError;
 use arrivage_model::Pipeline;
 use arrivage_processor::decode::Plan;
 use arrivage_store::{StoreError, Stores};
-use arrivage_watcher::{Source, check_queue};
+use arrivage_watcher::{Source, check_amqp, check_nats, check_queue, check_table};
 use serde::Serialize;
 
 use crate::arguments::Check;
@@ -147,7 +147,7 @@ fn buckets(wiring: &Wiring) -> Result<BTreeSet<String>, Failure> {
         .iter()
         .filter_map(|source| match source {
             Source::Listing(listing) => Some(listing.location.bucket.clone()),
-            Source::Sqs(_) | Source::Folder(_) | Source::Webhook(_) => None,
+            _ => None,
         });
     Ok(named.chain(listed).collect())
 }
@@ -169,14 +169,20 @@ fn store_problem(error: &StoreError) -> (u8, String) {
     )
 }
 
+/// What cannot be asked of the sender.
+const MINIO: &str = " (MinIO needs queue_dir, or it forgets events when it restarts, and \
+     api sync_events=on, or a crash loses those that are not in it yet; a listing source beside it \
+     finds what no notification told of)";
+
+fn person(checked: Result<(), String>) -> Option<(u8, String)> {
+    checked.err().map(|words| (exit::PERSON, words))
+}
+
 async fn source_works(source: &Source) -> Option<Finding> {
     match source {
         Source::Sqs(source) => {
-            let problem = check_queue(source)
-                .await
-                .err()
-                .map(|words| (exit::PERSON, words));
-            Some(Finding::new(format!("queue {}", source.queue_url), problem))
+            let what = format!("queue {}", source.queue_url);
+            Some(Finding::new(what, person(check_queue(source).await)))
         }
         Source::Folder(source) => {
             let problem = std::fs::read_dir(&source.path).err().map(|error| {
@@ -196,12 +202,23 @@ async fn source_works(source: &Source) -> Option<Finding> {
         // Its bucket is looked at with the others.
         Source::Listing(_) => None,
         Source::Webhook(source) => Some(Finding::new(
-            format!(
-                "webhook {}: POST /notifications; MinIO needs queue_dir, or it forgets events when \
-                 it restarts, and a listing source beside it finds what no notification told of",
-                source.name
-            ),
+            format!("webhook {}: POST /notifications{MINIO}", source.name),
             None,
         )),
+        Source::Nats(source) => {
+            let what = format!(
+                "consumer {} of the stream {} at {}{MINIO}",
+                source.consumer, source.stream, source.url
+            );
+            Some(Finding::new(what, person(check_nats(source).await)))
+        }
+        Source::Amqp(source) => {
+            let what = format!("queue {} at {}{MINIO}", source.queue, source.url);
+            Some(Finding::new(what, person(check_amqp(source).await)))
+        }
+        Source::Table(source) => {
+            let what = format!("table of events {} at {}{MINIO}", source.table, source.url);
+            Some(Finding::new(what, person(check_table(source).await)))
+        }
     }
 }

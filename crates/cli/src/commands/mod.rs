@@ -66,6 +66,7 @@ async fn dispatch(arguments: Arguments, bars: &MultiProgress) -> Result<u8, Fail
         Command::Reconcile(options) => reconcile::reconcile(&wiring, &options, verbose).await,
         Command::Unload(options) => unload::unload(&wiring, &options).await,
         Command::Dismiss(options) => unload::dismiss(&wiring, &options).await,
+        Command::Cancel(options) => unload::cancel(&wiring, &options).await,
         Command::Pause(options) => pause::pause(&wiring, &options).await,
         Command::Resume(options) => pause::resume(&wiring, &options).await,
         Command::Check(_) => Ok(exit::DONE),

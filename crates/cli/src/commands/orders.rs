@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrivage_api::{LoadOrder, Refusal, ReplayOrder};
-use arrivage_ledger::{Registered, Registration, Replay, Replayed};
+use arrivage_ledger::{Cancelled, Registered, Registration, Replay, Replayed};
 use arrivage_model::{ArrivalId, Location, Mode, Object, Pattern, State, StoreKind};
 use arrivage_store::Stores;
 use arrivage_watcher::{Place, Reconciliation, Source, Then};
@@ -107,6 +107,25 @@ impl Orders {
                 "arrival {id} is being loaded; \"force\": true fences its processor"
             ))),
             Some(Replayed::Unknown) | None => Err(unknown()),
+        }
+    }
+
+    /// Lets the arrival rest, if it waits or is being loaded.
+    pub(crate) async fn cancel(self, id: ArrivalId) -> Result<(), Refusal> {
+        let answers = self.wiring.ledger.cancel(&[id]).await;
+        let answers = answers.map_err(|error| refusal(error.into()))?;
+        match answers.first() {
+            Some(Cancelled::Done) => {
+                tracing::info!(arrival.id = id.0, "took an order to cancel");
+                Ok(())
+            }
+            Some(Cancelled::Already) => Ok(()),
+            Some(Cancelled::Refused(state)) => Err(Refusal::Conflict(format!(
+                "arrival {id} is {state}; there is no load to cancel"
+            ))),
+            Some(Cancelled::Unknown) | None => {
+                Err(Refusal::Unknown(format!("there is no arrival {id}")))
+            }
         }
     }
 

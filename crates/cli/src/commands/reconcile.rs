@@ -219,7 +219,11 @@ pub(super) fn places(wiring: &Wiring, url: Option<&str>) -> Result<Vec<Place>, F
             since: listing.since,
             settle: SETTLE,
         }),
-        Source::Sqs(_) | Source::Webhook(_) => None,
+        Source::Sqs(_)
+        | Source::Webhook(_)
+        | Source::Nats(_)
+        | Source::Amqp(_)
+        | Source::Table(_) => None,
     };
     let places: Vec<Place> = sources.iter().filter_map(place).collect();
     if places.is_empty() {

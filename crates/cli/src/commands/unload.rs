@@ -1,6 +1,6 @@
-//! `unload` and `dismiss`: what a person does with arrivals that came to rest.
+//! `unload`, `dismiss` and `cancel`: what a person does with an arrival that is not wanted.
 
-use arrivage_ledger::{Dismissed, Unloaded};
+use arrivage_ledger::{Cancelled, Dismissed, Unloaded};
 use arrivage_model::{Arrival, ArrivalId, State};
 use serde::Serialize;
 
@@ -130,6 +130,35 @@ pub(super) async fn dismiss(wiring: &Wiring, options: &Orders) -> Result<u8, Fai
                 Row::new(arrival, "refused")
             }
             Dismissed::Unknown => {
+                code = exit::PERSON;
+                Row::new(arrival, "unknown")
+            }
+        });
+    }
+    print(&rows, options);
+    Ok(code)
+}
+
+/// `cancel ID…`: lets arrivals rest that wait or are being loaded.
+pub(super) async fn cancel(wiring: &Wiring, options: &Orders) -> Result<u8, Failure> {
+    let ids = once(&options.ids);
+    let arrivals = arrivals(wiring, &ids).await?;
+    let answers = wiring.ledger.cancel(&ids).await?;
+    let mut code = exit::DONE;
+    let mut rows = Vec::new();
+    for (arrival, answer) in arrivals.iter().zip(answers) {
+        rows.push(match answer {
+            Cancelled::Done => Row::new(arrival, "cancelled"),
+            Cancelled::Already => Row::new(arrival, "already dismissed"),
+            Cancelled::Refused(state) => {
+                output::say(&format!(
+                    "arrival {} is {state}; there is no load to cancel",
+                    arrival.id
+                ));
+                code = exit::PERSON;
+                Row::new(arrival, "refused")
+            }
+            Cancelled::Unknown => {
                 code = exit::PERSON;
                 Row::new(arrival, "unknown")
             }

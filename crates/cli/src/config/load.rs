@@ -80,7 +80,7 @@ impl Config {
             processor_typed.and_then(|typed| sections::processor(typed, database.as_ref(), reader));
         let max_attempts = processor_typed.and_then(|typed| typed.max_attempts.get());
         let sources = match typed.source.typed() {
-            Some(typed) => source::sources(typed, folder, http.as_ref(), reader),
+            Some(typed) => source::sources(typed, folder, database.as_ref(), http.as_ref(), reader),
             None => Sources::default(),
         };
         let pipelines = typed.pipeline.typed();

@@ -36,6 +36,7 @@ fn pipeline(
 ) -> Option<Pipeline> {
     let name = typed.name.typed().and_then(|typed| name(typed, reader));
     let patterns = patterns(&typed.r#match, folder, reader);
+    let ignored_names = ignored_names(&typed.ignore, reader);
     let mode = mode(typed, reader);
     let format = typed.format.typed();
     let read_as = format.and_then(|typed| format::format(typed, reader));
@@ -58,6 +59,7 @@ fn pipeline(
     Some(Pipeline {
         name: name?,
         patterns: patterns?,
+        ignored_names: ignored_names?,
         table: typed.table.get()?,
         mode: mode?,
         order: order?,
@@ -89,6 +91,22 @@ fn patterns(
             reader.take(&glob.place, paths::pattern(folder, glob))
         })
         .collect();
+    patterns.into_iter().collect()
+}
+
+fn ignored_names(typed: &Key<List<String>>, reader: &mut Reader<'_>) -> Option<Vec<Pattern>> {
+    let pattern = |glob: &Option<Typed<String>>, reader: &mut Reader<'_>| {
+        let glob = glob.as_ref()?;
+        if glob.contains('/') {
+            let message = "a name has no /; match says where objects are";
+            reader.complain(&glob.place, message);
+            return None;
+        }
+        let pattern = Pattern::new(glob).map_err(|problem| problem.to_string());
+        reader.take(&glob.place, pattern)
+    };
+    let globs = typed.typed()?.iter();
+    let patterns: Vec<_> = globs.map(|glob| pattern(glob, reader)).collect();
     patterns.into_iter().collect()
 }
 

@@ -2,14 +2,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use arrivage_model::LOCAL_BUCKET;
+use arrivage_watcher::ServerUrl;
 pub(crate) use arrivage_watcher::{
-    FolderSource, ListingSource, Source, SqsSource, UnreadablePolicy as Unreadable, WebhookSource,
+    AmqpSource, FolderSource, ListingSource, NatsSource, Source, SqsSource, TableSource,
+    UnreadablePolicy as Unreadable, WebhookSource,
 };
 
+use super::database::{Database, DatabaseUrl};
 use super::rules::{at_least, name, unique};
 use super::sections::{Http, Token};
 use super::{paths, sections};
-use crate::settings::{self, Key, List, Reader, Typed};
+use crate::settings::{self, Key, List, Place, Reader, Typed};
 
 /// What `[[source]]` says.
 #[derive(Default)]
@@ -25,6 +28,7 @@ pub(super) struct Sources {
 pub(super) fn sources(
     typed: &List<settings::Source>,
     folder: &str,
+    database: Option<&Database>,
     http: Option<&Http>,
     reader: &mut Reader<'_>,
 ) -> Sources {
@@ -37,7 +41,7 @@ pub(super) fn sources(
     for typed in typed {
         let source = typed
             .as_ref()
-            .and_then(|typed| source(typed, folder, reader));
+            .and_then(|typed| source(typed, folder, database, reader));
         if let (Some(source), Some(typed)) = (&source, typed) {
             unique("name", source.name(), &typed.place, &mut names, reader);
         }
@@ -73,6 +77,7 @@ pub(super) fn sources(
 fn source(
     typed: &Typed<settings::Source>,
     folder: &str,
+    database: Option<&Database>,
     reader: &mut Reader<'_>,
 ) -> Option<Source> {
     match &typed.value {
@@ -80,6 +85,11 @@ fn source(
         settings::Source::Folder(typed) => folder_source(typed, folder, reader).map(Source::Folder),
         settings::Source::Listing(typed) => listing_source(typed, reader).map(Source::Listing),
         settings::Source::Webhook(typed) => webhook_source(typed, reader).map(Source::Webhook),
+        settings::Source::Nats(typed) => nats_source(typed, folder, reader).map(Source::Nats),
+        settings::Source::Amqp(typed) => amqp_source(typed, reader).map(Source::Amqp),
+        settings::Source::EventTable(table) => {
+            table_source(table, &typed.place, database, reader).map(Source::Table)
+        }
     }
 }
 
@@ -136,6 +146,100 @@ fn webhook_source(typed: &settings::Webhook, reader: &mut Reader<'_>) -> Option<
         name: name_or(&typed.name, "webhook", reader)?,
         unreadable: typed.unreadable.get()?,
     })
+}
+
+fn nats_source(
+    typed: &settings::Nats,
+    folder: &str,
+    reader: &mut Reader<'_>,
+) -> Option<NatsSource> {
+    let url = server_url(typed.url.typed()?, &["nats", "tls"], reader);
+    let stream = subject_part(&typed.stream, reader);
+    let consumer = subject_part(&typed.consumer, reader);
+    let (stream, consumer) = (stream?, consumer?);
+    let credentials = typed.credentials.get();
+    Some(NatsSource {
+        name: name_or(&typed.name, &format!("{stream}/{consumer}"), reader)?,
+        url: url?,
+        credentials: credentials.map(|path| paths::absolute(folder, &path).into()),
+        stream,
+        consumer,
+        subject: typed.subject.get(),
+        unreadable: typed.unreadable.get()?,
+    })
+}
+
+/// What NATS puts into a subject of its own has no dots, blanks or wildcards.
+fn subject_part(typed: &Key<String>, reader: &mut Reader<'_>) -> Option<String> {
+    let typed = typed.typed()?;
+    let odd = |c: char| c.is_whitespace() || c.is_control() || ".*>/\\".contains(c);
+    if typed.is_empty() || typed.contains(odd) {
+        let message = "a name of NATS has no blanks and none of . * > / \\";
+        reader.complain(&typed.place, message);
+        return None;
+    }
+    Some(typed.value.clone())
+}
+
+fn amqp_source(typed: &settings::Amqp, reader: &mut Reader<'_>) -> Option<AmqpSource> {
+    let url = server_url(typed.url.typed()?, &["amqp", "amqps"], reader);
+    let queue = typed.queue.typed()?;
+    let queue = name(queue, reader)?;
+    Some(AmqpSource {
+        name: name_or(&typed.name, &queue, reader)?,
+        url: url?,
+        queue,
+        unreadable: typed.unreadable.get()?,
+    })
+}
+
+fn table_source(
+    typed: &settings::EventTable,
+    place: &Place,
+    database: Option<&Database>,
+    reader: &mut Reader<'_>,
+) -> Option<TableSource> {
+    at_least(&typed.poll, Duration::from_millis(10), "10ms", reader);
+    let schemes = ["postgres", "postgresql"];
+    let url = match (&typed.url, database.map(|database| &database.url)) {
+        (Key::Here(url), _) => server_url(url, &schemes, reader),
+        (Key::Unusable, _) | (Key::Absent, None) => None,
+        (Key::Absent, Some(DatabaseUrl::Postgres(url))) => ServerUrl::parse(url.as_str(), &schemes),
+        (Key::Absent, Some(DatabaseUrl::Sqlite(_))) => {
+            let message = "missing; [database] is SQLite, and MinIO writes to PostgreSQL";
+            reader.complain(&place.key("url"), message);
+            None
+        }
+    };
+    let table = typed.table.get()?;
+    Some(TableSource {
+        name: name_or(&typed.name, &table.to_string(), reader)?,
+        url: url?,
+        table,
+        poll: typed.poll.get()?,
+        unreadable: typed.unreadable.get()?,
+    })
+}
+
+/// No complaint quotes it, for it may hold a password.
+fn server_url(
+    typed: &Typed<settings::Secret>,
+    schemes: &[&str],
+    reader: &mut Reader<'_>,
+) -> Option<ServerUrl> {
+    let url = ServerUrl::parse(&typed.0, schemes);
+    if url.is_none() {
+        let expected: Vec<String> = schemes
+            .iter()
+            .map(|scheme| format!("{scheme}://…"))
+            .collect();
+        let message = format!(
+            "expected {}; in names and passwords write /, ?, # and @ as %2F, %3F, %23 and %40",
+            expected.join(" or ")
+        );
+        reader.complain(&typed.place, message);
+    }
+    url
 }
 
 /// A name that was typed, else this one.

@@ -6,6 +6,7 @@
 mod admitting;
 mod along;
 mod awaiting;
+mod cancelling;
 mod chunk;
 mod claiming;
 mod classify;
@@ -36,10 +37,10 @@ use sqlx::{PgPool, Postgres, Transaction};
 
 use self::statements::{query, query_scalar};
 use crate::{
-    Along, Awaited, Backlog, ChunkTransaction, Claim, Claimed, ConnectOptions, Content, Declared,
-    Destination, Dismissed, Filter, Ignored, Ledger, LedgerError, Paused, Pooler, Registered,
-    Registration, RejectedRecord, Replay, Replayed, Request, Result, Scope, Standing, Unloaded,
-    Unreadable, Whole,
+    Along, Awaited, Backlog, Cancelled, ChunkTransaction, Claim, Claimed, ConnectOptions, Content,
+    Declared, Destination, Dismissed, Filter, Ignored, Ledger, LedgerError, Paused, Pooler,
+    Registered, Registration, RejectedRecord, Replay, Replayed, Request, Result, Scope, Standing,
+    Unloaded, Unreadable, Whole,
 };
 
 /// How long a statement waits for a row that another holds before it gives up.
@@ -338,6 +339,10 @@ impl Ledger for PostgresLedger {
 
     async fn unload(&self, id: ArrivalId, table: &Table) -> Result<Unloaded> {
         unloading::unload(&self.pool, id, table).await
+    }
+
+    async fn cancel(&self, ids: &[ArrivalId]) -> Result<Vec<Cancelled>> {
+        cancelling::cancel(&self.pool, ids).await
     }
 
     async fn dismiss(&self, ids: &[ArrivalId]) -> Result<Vec<Dismissed>> {

@@ -6,6 +6,7 @@
 //! Times are text in UTC with milliseconds, always the database's clock.
 
 mod awaiting;
+mod cancelling;
 mod candidates;
 mod chunk;
 mod claiming;
@@ -35,9 +36,10 @@ use arrivage_model::{
 use async_trait::async_trait;
 
 use crate::{
-    Along, Awaited, Backlog, ChunkTransaction, Claim, Claimed, Content, Declared, Destination,
-    Dismissed, Filter, Ignored, Ledger, Paused, Registered, Registration, RejectedRecord, Replay,
-    Replayed, Request, Result, Scope, Standing, Unloaded, Unreadable, Whole,
+    Along, Awaited, Backlog, Cancelled, ChunkTransaction, Claim, Claimed, Content, Declared,
+    Destination, Dismissed, Filter, Ignored, Ledger, Paused, Registered, Registration,
+    RejectedRecord, Replay, Replayed, Request, Result, Scope, Standing, Unloaded, Unreadable,
+    Whole,
 };
 use database::Database;
 
@@ -281,6 +283,10 @@ impl Ledger for SqliteLedger {
 
     async fn unload(&self, id: ArrivalId, table: &Table) -> Result<Unloaded> {
         unloading::unload(&self.database, id, table).await
+    }
+
+    async fn cancel(&self, ids: &[ArrivalId]) -> Result<Vec<Cancelled>> {
+        cancelling::cancel(&self.database, ids).await
     }
 
     async fn dismiss(&self, ids: &[ArrivalId]) -> Result<Vec<Dismissed>> {

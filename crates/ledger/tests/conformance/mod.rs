@@ -210,6 +210,8 @@ macro_rules! conformance {
                 only_what_rests_in_the_table_is_unloaded
                 rows_that_the_table_cannot_tell_are_not_unloaded
                 only_a_failed_arrival_is_dismissed
+                what_waits_or_is_being_loaded_can_be_cancelled
+                a_cancelled_load_commits_nothing_more_and_goes_on_by_replay
                 what_failed_and_was_dismissed_keeps_its_rows_and_its_reason
             }
             walking {

@@ -24,6 +24,7 @@ pub(crate) fn pipeline(
     Pipeline {
         name: "orders".to_owned(),
         patterns: Vec::new(),
+        ignored_names: Vec::new(),
         table: table.parse().expect("a table's name"),
         mode,
         order: Order::Any,

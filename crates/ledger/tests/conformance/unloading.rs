@@ -1,4 +1,6 @@
-use arrivage_ledger::{Destination, Dismissed, Registered, Unloaded};
+use arrivage_ledger::{
+    Cancelled, Destination, Dismissed, Registered, Replay, Replayed, Scope, Unloaded,
+};
 use arrivage_model::{ArrivalId, Checkpoint, State};
 
 use super::scoping::one;
@@ -204,4 +206,59 @@ pub(crate) async fn what_failed_and_was_dismissed_keeps_its_rows_and_its_reason<
     assert_eq!(arrival.error.as_deref(), Some("broken"));
     assert_eq!(arrival.records_loaded, 1);
     assert_eq!(world.numbers("orders").await, [1]);
+}
+
+pub(crate) async fn what_waits_or_is_being_loaded_can_be_cancelled<D: Database>() {
+    let world = World::<D>::new().await;
+    let mut ids = Vec::new();
+    for state in State::ALL {
+        let id = world.register(state.as_str()).await;
+        world.try_claim("owner", one(id)).await.expect("claimable");
+        world.set(id, &format!("state = '{state}'")).await;
+        ids.push(id);
+    }
+    ids.push(ArrivalId(4711));
+    let answers = world.ledger.cancel(&ids).await.expect("is answered");
+    let expect: Vec<Cancelled> = State::ALL
+        .into_iter()
+        .map(|state| match state {
+            State::Waiting | State::Loading => Cancelled::Done,
+            State::Dismissed => Cancelled::Already,
+            other => Cancelled::Refused(other),
+        })
+        .chain([Cancelled::Unknown])
+        .collect();
+    assert_eq!(answers, expect);
+    for (id, state) in ids.iter().zip(State::ALL) {
+        let arrival = world.arrival(*id).await;
+        let (expect, code) = match state {
+            State::Waiting | State::Loading => (State::Dismissed, Some("cancelled")),
+            other => (other, None),
+        };
+        assert_eq!(
+            (arrival.state, arrival.error_code.as_deref()),
+            (expect, code)
+        );
+    }
+    assert!(world.try_claim("other", Scope::Any).await.is_none());
+}
+
+pub(crate) async fn a_cancelled_load_commits_nothing_more_and_goes_on_by_replay<D: Database>() {
+    let world = World::<D>::new().await;
+    let orders = world.destination().await;
+    let id = world.register("a").await;
+    let claim = world.claim("owner").await;
+    let begin = Checkpoint::default();
+    let reached = world.load(&claim.lease, &orders, &begin, &[1]).await;
+    let reached = reached.expect("loads");
+    world.ledger.cancel(&[id]).await.expect("is answered");
+    let late = world.load(&claim.lease, &orders, &reached, &[2]).await;
+    assert!(late.is_err(), "its fence is higher");
+    assert_eq!(world.numbers("orders").await, [1]);
+
+    let queued = world.ledger.replay(&[id], Replay::Continue).await;
+    assert_eq!(queued.expect("is answered"), [Replayed::Queued]);
+    let again = world.claim("other").await;
+    assert_eq!(again.checkpoint, reached);
+    assert!(!again.restart);
 }

@@ -159,6 +159,9 @@ async fn take_a_step<D: Database>(
         (13 | 14, _) => {
             ledger.unload(id, &orders.table).await.expect("is answered");
         }
+        (15, _) if (what / 18).is_multiple_of(2) => {
+            ledger.cancel(&[id]).await.expect("is answered");
+        }
         (15, _) => {
             ledger.dismiss(&[id]).await.expect("is answered");
         }

@@ -57,6 +57,7 @@ fn case(format: Format, columns: &str) -> Case {
     let pipeline = Pipeline {
         name: "p".to_owned(),
         patterns: vec![Pattern::new("s3://drop/{day}/*").expect("a sound pattern")],
+        ignored_names: Vec::new(),
         table: "t".parse().expect("a sound name"),
         order: Order::Any,
         atomic: false,

@@ -1,8 +1,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use arrivage_fault::{Point, reach};
-use arrivage_store::{AccessKey, AwsSettings, Source, aws_config};
+use arrivage_store::{AccessKey, AwsSettings, aws_config};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
@@ -11,50 +10,75 @@ use url::Url;
 
 use super::SqsSource;
 use crate::health::chain;
+use crate::queue::{Delivery, Queue, QueueError, Verdict};
 
 /// SQS hands out and takes back no more at a time.
 const BATCH: i32 = 10;
 
 /// One queue of SQS. Nothing outside this file knows the SDK.
 #[derive(Debug)]
-pub(super) struct Queue {
-    client: Client,
-    url: String,
+pub(crate) struct SqsQueue {
+    source: SqsSource,
+    /// Without one, the usual chain is asked.
+    access_key: Option<AccessKey>,
+    client: Option<Client>,
 }
 
-/// A message that is ours until its visibility timeout ends.
-#[derive(Clone, Debug)]
-pub(super) struct Delivery {
-    /// The same at every redelivery.
-    pub(super) message_id: String,
-    /// Names this delivery of it.
-    pub(super) receipt: String,
-    /// What it says.
-    pub(super) body: String,
+impl Queue for SqsQueue {
+    type Receipt = String;
+
+    /// Ten messages at most.
+    async fn receive(&mut self, wait: Duration) -> Result<Vec<Delivery<String>>, QueueError> {
+        let seconds = i32::try_from(wait.as_secs()).unwrap_or(i32::MAX);
+        let question = self.client().await?.receive_message();
+        let answer = question
+            .queue_url(&self.source.queue_url)
+            .max_number_of_messages(BATCH)
+            .wait_time_seconds(seconds)
+            .send()
+            .await
+            .map_err(|error| self.explain("ReceiveMessage", &error))?;
+        Ok(answer
+            .messages
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(delivery)
+            .collect())
+    }
+
+    /// What is not recorded stays: it is visible again after its visibility timeout,
+    /// and goes to the dead-letter queue when that has happened often enough.
+    async fn settle(&mut self, settled: Vec<(String, Verdict)>) -> Result<Vec<String>, QueueError> {
+        let recorded = settled
+            .into_iter()
+            .filter_map(|(receipt, verdict)| (verdict == Verdict::Recorded).then_some(receipt));
+        self.delete(recorded.collect()).await
+    }
 }
 
-/// Why the queue did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum QueueError {
-    /// Only a person can mend it.
-    #[error("{what}")]
-    Misconfigured {
-        /// What to look at.
-        what: String,
-        /// SQS's own words.
-        source: Option<Source>,
-    },
-    /// No answer, or one that says: later.
-    #[error("the queue did not answer")]
-    Unavailable(#[source] Source),
-}
+impl SqsQueue {
+    /// Asks nobody yet.
+    pub(crate) fn new(source: SqsSource, access_key: Option<AccessKey>) -> Self {
+        Self {
+            source,
+            access_key,
+            client: None,
+        }
+    }
 
-impl Queue {
-    /// Asks nobody yet. Without an access key, the usual chain is asked for one.
-    pub(super) async fn new(
-        source: &SqsSource,
-        access_key: Option<AccessKey>,
-    ) -> Result<Self, QueueError> {
+    /// Asks for what the queue is, and takes nothing from it.
+    pub(super) async fn look(&mut self) -> Result<(), QueueError> {
+        let question = self.client().await?.get_queue_attributes();
+        let answer = question.queue_url(&self.source.queue_url).send().await;
+        answer.map_err(|error| self.explain("GetQueueAttributes", &error))?;
+        Ok(())
+    }
+
+    async fn client(&mut self) -> Result<Client, QueueError> {
+        if let Some(client) = &self.client {
+            return Ok(client.clone());
+        }
+        let source = &self.source;
         let url = Url::parse(&source.queue_url).ok().filter(Url::has_host);
         let url = url.ok_or_else(|| QueueError::Misconfigured {
             what: format!("the queue_url {:?} is no URL", source.queue_url),
@@ -65,69 +89,36 @@ impl Queue {
         let settings = AwsSettings {
             endpoint: Some(endpoint.clone()),
             region,
-            access_key,
+            access_key: self.access_key.clone(),
             ..AwsSettings::default()
         };
         // Said again, or the environment would outdo what the source names.
         let config = aws_sdk_sqs::config::Builder::from(&aws_config(&settings).await)
             .endpoint_url(endpoint)
             .build();
-        Ok(Self {
-            client: Client::from_conf(config),
-            url: source.queue_url.clone(),
-        })
-    }
-
-    /// Up to ten messages; waits for the first one for so long. When this is
-    /// dropped, what was on its way comes again after the visibility timeout.
-    pub(super) async fn receive(&self, wait: Duration) -> Result<Vec<Delivery>, QueueError> {
-        let seconds = i32::try_from(wait.as_secs()).unwrap_or(i32::MAX);
-        let answer = self
-            .client
-            .receive_message()
-            .queue_url(&self.url)
-            .max_number_of_messages(BATCH)
-            .wait_time_seconds(seconds)
-            .send()
-            .await
-            .map_err(|error| self.explain("ReceiveMessage", &error))?;
-        reach(Point::QueueReceived).map_err(broken)?;
-        Ok(answer
-            .messages
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(delivery)
-            .collect())
-    }
-
-    /// Asks for what the queue is, and takes nothing from it.
-    pub(super) async fn look(&self) -> Result<(), QueueError> {
-        let question = self.client.get_queue_attributes().queue_url(&self.url);
-        let answer = question.send().await;
-        answer.map_err(|error| self.explain("GetQueueAttributes", &error))?;
-        Ok(())
+        Ok(self.client.insert(Client::from_conf(config)).clone())
     }
 
     /// Takes deliveries off the queue, ten at most. Returns why some stayed: they
     /// come again.
-    pub(super) async fn delete(&self, receipts: &[String]) -> Result<Vec<String>, QueueError> {
-        let entry = |(index, receipt): (usize, &String)| {
+    async fn delete(&mut self, receipts: Vec<String>) -> Result<Vec<String>, QueueError> {
+        if receipts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let entry = |(index, receipt): (usize, String)| {
             DeleteMessageBatchRequestEntry::builder()
                 .id(index.to_string())
                 .receipt_handle(receipt)
                 .build()
                 .expect("id and receipt are set")
         };
-        reach(Point::QueueBeforeDelete).map_err(broken)?;
-        let answer = self
-            .client
-            .delete_message_batch()
-            .queue_url(&self.url)
-            .set_entries(Some(receipts.iter().enumerate().map(entry).collect()))
+        let question = self.client().await?.delete_message_batch();
+        let answer = question
+            .queue_url(&self.source.queue_url)
+            .set_entries(Some(receipts.into_iter().enumerate().map(entry).collect()))
             .send()
             .await
             .map_err(|error| self.explain("DeleteMessageBatch", &error))?;
-        reach(Point::QueueDeleted).map_err(broken)?;
         let stayed = answer.failed.iter().map(|failed| {
             format!(
                 "{}: {}",
@@ -143,7 +134,7 @@ impl Queue {
         E: ProvideErrorMetadata + Error + 'static,
         R: std::fmt::Debug + 'static,
     {
-        let url = &self.url;
+        let url = &self.source.queue_url;
         if has_no_credentials(error) {
             return QueueError::Misconfigured {
                 what: format!("there are no credentials for the queue {url}"),
@@ -182,10 +173,6 @@ impl Queue {
     }
 }
 
-fn broken(connection: std::io::Error) -> QueueError {
-    QueueError::Unavailable(connection.into())
-}
-
 /// Whether nobody gave us credentials, rather than that somebody did not answer.
 fn has_no_credentials(error: &(dyn Error + 'static)) -> bool {
     let mut next = Some(error);
@@ -202,11 +189,11 @@ fn has_no_credentials(error: &(dyn Error + 'static)) -> bool {
     false
 }
 
-fn delivery(message: Message) -> Option<Delivery> {
+fn delivery(message: Message) -> Option<Delivery<String>> {
     Some(Delivery {
         message_id: message.message_id?,
         receipt: message.receipt_handle?,
-        body: message.body.unwrap_or_default(),
+        body: message.body.unwrap_or_default().into_bytes(),
     })
 }
 

@@ -3,6 +3,7 @@ mod sharing;
 mod trouble;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use arrivage_model::{Mode, Router};
@@ -13,8 +14,12 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::health::Monitor;
+use crate::queue::{Delivery, Queue as _, Verdict};
+use crate::receiver::{LONG_POLL, Receiver};
 use crate::testing::{Books, PATIENCE, access_key, pipeline, router, stores};
 
 /// A bucket that announces to a queue, a ledger, and a source between them.
@@ -70,7 +75,7 @@ async fn bench() -> Result<Bench> {
 }
 
 impl Bench {
-    fn receiver(&self, queue_url: &str) -> Receiver {
+    fn queue(&self, queue_url: &str) -> SqsQueue {
         let source = SqsSource {
             name: "drop".to_owned(),
             queue_url: queue_url.to_owned(),
@@ -78,11 +83,14 @@ impl Bench {
             region: None,
             unreadable: self.policy,
         };
+        SqsQueue::new(source, Some(access_key()))
+    }
+
+    fn receiver(&self, queue_url: &str) -> Receiver<SqsQueue> {
         let stores = stores(self.folder.path(), Some(&self.ministack));
         let intake = self.books.intake("drop", &stores, &self.router);
-        let mut receiver = Receiver::new(source, intake, Monitor::new("drop", "sqs"));
-        receiver.access_key = Some(access_key());
-        receiver
+        let monitor = Monitor::new("drop", "sqs");
+        Receiver::new("drop", self.policy, self.queue(queue_url), intake, monitor)
     }
 
     fn work(&self) -> Working {
@@ -91,7 +99,7 @@ impl Bench {
 
     fn work_on(&self, queue_url: &str) -> Working {
         let receiver = self.receiver(queue_url);
-        let (monitor, stop) = (receiver.monitor.clone(), CancellationToken::new());
+        let (monitor, stop) = (receiver.monitor().clone(), CancellationToken::new());
         Working {
             task: tokio::spawn(receiver.run(stop.clone())),
             stop,
@@ -231,7 +239,7 @@ async fn a_new_message_queues_a_failed_arrival_again_and_a_redelivery_does_not()
     let delivery = |message_id: &str| Delivery {
         message_id: message_id.to_owned(),
         receipt: "r".to_owned(),
-        body: event("a.csv", "aaaa"),
+        body: event("a.csv", "aaaa").into_bytes(),
     };
     receiver.record(&[delivery("m1")]).await?;
     let state = async || bench.books.arrivals().await[0].state.to_string();

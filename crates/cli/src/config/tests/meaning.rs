@@ -95,6 +95,7 @@ fn the_contracts_example_is_read_as_it_is_meant() {
     check(Location::s3("drop", "orders/2026-11-20/a.csv.gz"), true);
     check(Location::folder("inbox", "orders-1.csv"), true);
     check(Location::folder("inbox", "deep/orders-1.csv"), false);
+    check(Location::s3("drop", "orders/2026-11-20/a.csv.part"), false);
 }
 
 #[test]

@@ -49,7 +49,7 @@ type = 'dat'
         &[
             "2: database.url: expected postgres://… or sqlite://…",
             "4: processor.workers: expected a whole number, found a string",
-            "6: source[0].kind: unknown kind \"web-hook\"; the kinds are sqs, folder, listing, webhook",
+            "6: source[0].kind: unknown kind \"web-hook\"; the kinds are sqs, folder, listing, webhook, nats, amqp, table",
             "7: pipeline.orders.table: missing",
             "9: pipeline.orders.match: it is empty, so no object would match",
             "10: pipeline.orders.mode: unknown mode \"replac\"; the modes are append, upsert, replace",
@@ -319,7 +319,9 @@ fn sources_are_told_apart() {
     let check_source = |text: &str, expect: &[&str]| check_section("[[source]]", text, expect);
     check_source(
         "name = 'x'",
-        &["2: source.x.kind: missing; the kinds are sqs, folder, listing, webhook"],
+        &[
+            "2: source.x.kind: missing; the kinds are sqs, folder, listing, webhook, nats, amqp, table",
+        ],
     );
     check_source("kind = 'sqs'", &["2: source[0].queue_url: missing"]);
     check_source(
@@ -394,5 +396,43 @@ fn a_webhook_is_one_and_needs_a_token_where_others_can_connect() {
         "[http]",
         &without,
         &[&format!("5: source[0].token: {needed}")],
+    );
+}
+
+#[test]
+fn brokers_need_their_place_and_show_no_password() {
+    let check_source = |text: &str, expect: &[&str]| check_section("[[source]]", text, expect);
+    let escape = "in names and passwords write /, ?, # and @ as %2F, %3F, %23 and %40";
+    check_source(
+        "kind = 'nats'\nurl = 'nats://me:hush@nats:4222'\nstream = 'DROP'",
+        &[],
+    );
+    check_source(
+        "kind = 'nats'\nurl = 'http://me:hush@nats'\nstream = 'a.b'",
+        &[
+            &format!("4: source[0].url: expected nats://… or tls://…; {escape}"),
+            "5: source[0].stream: a name of NATS has no blanks and none of . * > / \\",
+        ],
+    );
+    check_source("kind = 'amqp'\nurl = 'amqp://mq/%2F'\nqueue = 'drop'", &[]);
+    check_source(
+        "kind = 'amqp'\nurl = 'amqp://me:1/hush@mq'",
+        &[
+            "2: source[0].queue: missing",
+            &format!("4: source[0].url: expected amqp://… or amqps://…; {escape}"),
+        ],
+    );
+    check_source(
+        "kind = 'table'\nurl = 'postgres://db/events'\ntable = 'public.events'\npoll = '1ms'",
+        &["6: source[0].poll: too little; at least 10ms"],
+    );
+}
+
+#[test]
+fn names_are_ignored_by_what_follows_their_last_slash() {
+    check_pipeline("ignore = []", &[]);
+    check_pipeline(
+        "ignore = ['*.part', 'in/*.tmp']",
+        &["6: pipeline.p.ignore[1]: a name has no /; match says where objects are"],
     );
 }

@@ -58,7 +58,7 @@ async fn a_receipt_that_expired_costs_no_message_and_no_arrival() -> Result<()> 
         .await?;
     bench.send(&event("a.csv", "aaaa")).await?;
     let mut receiver = bench.receiver(&bench.place.queue_url);
-    let queue = Queue::new(&receiver.source, Some(access_key())).await?;
+    let mut queue = bench.queue(&bench.place.queue_url);
     let received = queue.receive(LONG_POLL).await?;
     assert_eq!(receiver.record(&received).await?.len(), 1);
     // Its time is over, and another watcher has it.
@@ -67,13 +67,13 @@ async fn a_receipt_that_expired_costs_no_message_and_no_arrival() -> Result<()> 
     })
     .await;
     assert_eq!(again.message_id, received[0].message_id);
-    let refused = queue
-        .delete(&["no receipt of any message".to_owned()])
-        .await?;
+    let unknown = "no receipt of any message".to_owned();
+    let refused = queue.settle(vec![(unknown, Verdict::Recorded)]).await?;
     assert_eq!(refused.len(), 1, "{refused:?}");
     // One message, recorded by both: the later receipt takes it off the queue.
-    let recorded = receiver.record(&[again]).await?;
-    assert_eq!(queue.delete(&recorded).await?, Vec::<String>::new());
+    let verdicts = receiver.record(std::slice::from_ref(&again)).await?;
+    let settled = vec![(again.receipt, verdicts[0])];
+    assert_eq!(queue.settle(settled).await?, Vec::<String>::new());
     bench.until_empty().await;
     let arrivals = bench.books.arrivals().await;
     assert_eq!(
