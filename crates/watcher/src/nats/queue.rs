@@ -9,7 +9,7 @@ use async_nats::jetstream::stream::{ConsumerErrorKind, Stream};
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, jetstream};
 use futures::StreamExt;
 use futures::future::join_all;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::NatsSource;
 use crate::queue::{Delivery, Queue, QueueError, Verdict};
@@ -85,15 +85,9 @@ impl NatsQueue {
         wait: Option<Duration>,
     ) -> Result<Vec<Delivery<Acker>>, QueueError> {
         let Open { client, consumer } = self.open().await?;
+        let end = Instant::now() + wait.unwrap_or_default() + PATIENCE;
         let asked = match wait {
-            None => {
-                consumer
-                    .fetch()
-                    .max_messages(most)
-                    .expires(PATIENCE)
-                    .messages()
-                    .await
-            }
+            None => consumer.fetch().max_messages(most).messages().await,
             Some(wait) => {
                 consumer
                     .batch()
@@ -111,8 +105,8 @@ impl NatsQueue {
             let message = tokio::select! {
                 message = messages.next() => message,
                 _ = look.tick() => {
-                    // A request that was lost with the connection has no answer.
-                    if client.connection_state() != State::Connected {
+                    // A request that was lost with its connection has no answer.
+                    if client.connection_state() != State::Connected || Instant::now() > end {
                         return Err(away("the connection is lost"));
                     }
                     continue;
