@@ -62,8 +62,10 @@ pub(crate) async fn prepare(
         );
         return Err(LoadError::file(ErrorCode::ConfigChanged, message));
     }
+    let mut captures = router.captures(pipeline, &arrival.location());
+    captures.extend(arrival.facts());
     Ok(Job {
-        captures: router.captures(pipeline, &arrival.location()),
+        captures,
         pipeline: Arc::clone(pipeline),
         table,
         plan,
