@@ -17,7 +17,7 @@ use super::{DecodeError, Guilty};
 
 /// The format of a file: how its records are cut, and what is in them.
 pub(super) enum Reader {
-    Csv(CsvReader),
+    Csv(Box<CsvReader>),
     Json(JsonReader),
     Fixed(FixedReader),
 }
@@ -49,7 +49,8 @@ impl Reader {
                 let State {
                     delimiter, header, ..
                 } = state;
-                Self::Csv(CsvReader::new(plan, dialect, captured, delimiter, header)?)
+                let reader = CsvReader::new(plan, dialect, captured, delimiter, header)?;
+                Self::Csv(Box::new(reader))
             }
             Format::FixedWidth(format) => Self::Fixed(FixedReader::new(plan, format, &captured)),
             Format::JsonLines(_) => Self::Json(JsonReader::new(plan, captured, &state.members)?),
