@@ -49,9 +49,8 @@ impl Reader {
                 let State {
                     delimiter, header, ..
                 } = state;
-                Self::Csv(Box::new(CsvReader::new(
-                    plan, dialect, captured, delimiter, header,
-                )?))
+                let reader = CsvReader::new(plan, dialect, captured, delimiter, header)?;
+                Self::Csv(Box::new(reader))
             }
             Format::FixedWidth(format) => Self::Fixed(FixedReader::new(plan, format, &captured)),
             Format::JsonLines(_) => Self::Json(JsonReader::new(plan, captured, &state.members)?),
