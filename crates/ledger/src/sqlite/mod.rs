@@ -40,6 +40,7 @@ use crate::{
     Replayed, Request, Result, Scope, Standing, Unloaded, Unreadable, Whole,
 };
 use database::Database;
+pub(crate) use target::definition;
 
 /// The ledger in an SQLite file.
 pub struct SqliteLedger {

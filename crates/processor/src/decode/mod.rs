@@ -13,6 +13,7 @@
 mod chunk;
 mod csv;
 mod cut;
+pub mod detect;
 mod fault;
 mod fit;
 mod fixed;

@@ -1,7 +1,7 @@
 mod csv;
 mod dialects;
 mod differential;
-mod encodings;
+pub(in crate::decode) mod encodings;
 mod fixed;
 mod given_back;
 mod header;

@@ -3,7 +3,7 @@
 pub(super) mod document;
 mod names;
 pub(super) mod pointer;
-mod string;
+pub(super) mod string;
 
 use std::ops::Range;
 
