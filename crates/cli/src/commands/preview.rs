@@ -5,7 +5,7 @@ mod subject;
 use std::collections::BTreeMap;
 
 use arrivage_ledger::Engine;
-use arrivage_model::{Pattern, Pipeline, Router};
+use arrivage_model::{Column, ColumnType, Pattern, Pipeline, Router};
 use arrivage_processor::PreviewError;
 use arrivage_processor::decode::detect::{Detected, Sample, Trial, detect, try_out};
 
@@ -73,8 +73,7 @@ pub(super) async fn preview(common: &Common, options: &Preview) -> Result<u8, Fa
     };
     let toml = match engine {
         Engine::Postgres => paste::pipeline(&pasted, &glob),
-        // Its tables do not say what a value must be.
-        Engine::Sqlite => paste::pipeline(&whole, &glob),
+        Engine::Sqlite => paste::pipeline(&with_types(&pasted, &whole), &glob),
     };
     let previewed = Previewed {
         url: location.to_string(),
@@ -90,6 +89,23 @@ pub(super) async fn preview(common: &Common, options: &Preview) -> Result<u8, Fa
         false => show::text(&previewed),
     }
     Ok(exit::DONE)
+}
+
+/// SQLite's tables keep many types as text, and do not say what a value must be.
+fn with_types(pasted: &Pipeline, whole: &Pipeline) -> Pipeline {
+    let is_pasted = |column: &&Column| pasted.columns.iter().any(|other| other.name == column.name);
+    let is_kept = |column: &&Column| {
+        use ColumnType::{BigInt, Boolean, DoublePrecision, Text};
+        matches!(column.kind, Some(BigInt | Boolean | DoublePrecision | Text))
+    };
+    let columns = whole
+        .columns
+        .iter()
+        .filter(|column| is_pasted(column) || !is_kept(column));
+    Pipeline {
+        columns: columns.cloned().collect(),
+        ..pasted.clone()
+    }
 }
 
 fn unreadable(url: &str, message: &str) -> Failure {

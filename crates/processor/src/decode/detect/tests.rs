@@ -178,12 +178,6 @@ fn a_dialect_shows_in_a_files_beginning() {
         2,
         0,
     );
-    check(
-        "amount\n2,50\n13,75\n",
-        &["csv \",\"", "column_1 bigint", "column_2 bigint"],
-        2,
-        1,
-    );
 }
 
 #[test]
