@@ -6,10 +6,14 @@ use anyhow::{Context, Result};
 use arrivage_testkit::S3Server;
 use arrivage_tests::{Arrivage, Destination, Ended, on_both};
 use async_compression::tokio::write::GzipEncoder;
+use serde_json::Value;
 
 use super::written;
 
-on_both!(what_a_preview_prints_loads_the_file);
+on_both!(
+    what_a_preview_prints_loads_the_file,
+    a_table_is_made_of_what_the_first_file_shows,
+);
 
 /// A file's name, its bytes, and the rows that it makes: after `SELECT`, the columns, and
 /// what they show; and how many rejects there are.
@@ -126,9 +130,19 @@ async fn what_a_preview_prints_loads_the_file(to: Destination) -> Result<()> {
         expected.push((url, table, columns, rows, rejected));
     }
     arrivage.configure(&to.url(), &pipelines)?;
+    let loaded = arrivage
+        .run(&["load", "--recursive", "--json", "in"])
+        .await?
+        .expect(0);
+    let arrivals = loaded.json();
+    assert_eq!(arrivals.len(), expected.len(), "{loaded}");
     for (url, table, columns, rows, rejected) in expected {
-        let loaded = arrivage.run(&["load", "--json", &url]).await?.expect(0);
-        let arrival = loaded.json().pop().unwrap_or_default();
+        let is_it = |arrival: &&Value| {
+            arrival["url"]
+                .as_str()
+                .is_some_and(|found| found.ends_with(&url))
+        };
+        let arrival = arrivals.iter().find(is_it).with_context(|| url.clone())?;
         assert_eq!(arrival["records_rejected"], rejected, "{loaded}");
         let ordered = match columns.contains("count(") {
             true => "",
@@ -184,5 +198,61 @@ async fn a_preview_needs_no_configuration_and_writes_nothing() -> Result<()> {
         .run(&["preview", "s3://drop/nothing.csv"])
         .await?
         .expect(2);
+    Ok(())
+}
+
+async fn a_table_is_made_of_what_the_first_file_shows(to: Destination) -> Result<()> {
+    let pipeline = |name: &str, more: &str| {
+        format!(
+            "[[pipeline]]\nname = \"{name}\"\nmatch = [\"{name}/*\"]\ntable = \"{name}\"\n\
+             create_table = true\n{more}\n"
+        )
+    };
+    let configuration = pipeline("sales", "format.delimiter = \"auto\"")
+        + &pipeline("events", "format.kind = \"json-lines\"")
+        + &pipeline("keyed", "mode = \"upsert\"\nkey = [\"id\"]");
+    let arrivage = Arrivage::new(&to.url(), &configuration)?;
+    let first = "Order ID;Price (EUR);Day;At;Code\n1;2.5;02/01/2026;2026-01-02;007\n2;;;;\n";
+    arrivage.file("sales/1.csv", first)?;
+    // Wider numbers than the first file had, and no mistakes of its types.
+    let second = "Order ID;Price (EUR);Day;At;Code\n9000000000;2.55555;;2026-01-03;x\n";
+    arrivage.file("sales/2.csv", second)?;
+    arrivage.file(
+        "events/1.jsonl",
+        "{\"id\":1,\"by\":{\"a\":[1]}}\n{\"id\":2}\n",
+    )?;
+    arrivage.file("keyed/1.csv", "id,name\n1,a\n2,b\n")?;
+    arrivage.file("keyed/2.csv", "id,name\n2,c\n")?;
+    for url in [
+        "sales/1.csv",
+        "sales/2.csv",
+        "events/1.jsonl",
+        "keyed/1.csv",
+        "keyed/2.csv",
+    ] {
+        arrivage
+            .run(&["load", url])
+            .await?
+            .expect(0)
+            .says(", 0 rejected");
+    }
+    let sales = "SELECT order_id, \"Price (EUR)\", day, at, code FROM sales ORDER BY order_id";
+    assert_eq!(
+        to.sql(sales).await?,
+        "1|2.5|02/01/2026|2026-01-02|007\n2||||\n9000000000|2.55555||2026-01-03|x"
+    );
+    assert_eq!(
+        to.count("SELECT count(*) FROM events WHERE id < 3").await,
+        2
+    );
+    assert_eq!(
+        to.sql("SELECT id, name FROM keyed ORDER BY id").await?,
+        "1|a\n2|c"
+    );
+    if let Destination::Postgres(_) = to {
+        let types = "SELECT string_agg(format_type(atttypid, atttypmod), ', ' ORDER BY attnum)
+            FROM pg_attribute WHERE attrelid = 'sales'::regclass AND attnum BETWEEN 1 AND 5";
+        assert_eq!(to.sql(types).await?, "bigint, numeric, text, date, text");
+    }
     Ok(())
 }

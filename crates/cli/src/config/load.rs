@@ -45,7 +45,7 @@ impl Config {
     }
 
     /// Reads the text of `file`, whose relative paths begin in `folder`.
-    pub(super) fn parse(
+    pub(crate) fn parse(
         text: &str,
         file: &Path,
         folder: &str,

@@ -137,3 +137,70 @@ fn quoted(text: &str) -> String {
     let json = serde_json::Value::from(text).to_string();
     json.replace('\u{7f}', "\\u007f").replace("${", "$${")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use arrivage_model::Pattern;
+    use arrivage_processor::decode::detect::{Sample, detect};
+
+    use super::*;
+    use crate::config::Config;
+
+    /// What is printed means, in a configuration, the pipeline that was tried.
+    fn check(bytes: &[u8], expect: &[&str]) {
+        let sample = Sample { bytes, whole: true };
+        let detected = detect(sample).expect("a file that can be read");
+        let glob = "s3://drop/in/*.csv";
+        let pattern = Pattern::new(glob).expect("a sound glob");
+        let table = "t".parse().expect("a sound name");
+        let tried = detected.pipeline("p", vec![pattern], table);
+        let text = pipeline(&tried, glob);
+        let file = format!("database.url = 'sqlite://x.db'\n{text}");
+        let config = Config::parse(&file, Path::new("arrivage.toml"), "/etc", &|_| None);
+        let config = config.unwrap_or_else(|errors| panic!("{errors}\n{text}"));
+        let pipelines = config.pipelines().expect("no variables");
+        assert_eq!(pipelines[0].reading(), tried.reading(), "{text}");
+        assert_eq!(pipelines[0].patterns[0].as_str(), glob);
+        for line in expect {
+            assert!(text.lines().any(|found| found == *line), "{line} in {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_pasted_is_what_was_tried() {
+        check(b"a,b\n1,2\n", &[]);
+        check(b"a;b\n1;2,5\n", &["delimiter = \";\"", "decimal = \",\""]);
+        check(b"a\x01b\n1\x01x\n", &["delimiter = \"\\u0001\""]);
+        check(b"1\tx\n2\ty\n", &["delimiter = \"\\t\"", "header = false"]);
+        check(b"a,'b'\n1,'x,y'\n2,'z'\n", &["quote = \"'\""]);
+        check(b"a,b\n1,\"x\\\"y, z\"\n2,\"z\"\n", &["escape = \"\\\\\""]);
+        check(b"a,b\n1,NA\n2,3\n", &["null = [\"\", \"NA\"]"]);
+        check(
+            b"#x\na, b\n1, 2\n3, 4\n",
+            &["comment = \"#\"", "trim = true"],
+        );
+        check(b"a,b\n1,2\na,b\n3,4\n", &["repeated_header = \"skip\""]);
+        check(
+            b"${A} \"x\",b,c\x7f!\n1,02/01/2026,1\n2,13/01/2026,2\n",
+            &[
+                "from = \"$${A} \\\"x\\\"\"",
+                "format = \"%d/%m/%Y\"",
+                "from = \"c\\u007f!\"",
+            ],
+        );
+        check(
+            b"x;\xe9\xe8\n1;\xe0 \xe9t\xe9 pr\xeat\n",
+            &["encoding = \"windows-1252\""],
+        );
+        check(
+            b"{\"a b\":1,\"/\":2,\"{c}\":\"24/12/2026\"}\n",
+            &["kind = \"json-lines\"", "from = \"/~1\"", "from = \"/{c}\""],
+        );
+        check(
+            b"AB 001\nCD 002\nEF 123\n",
+            &["kind = \"fixed-width\"", "from = \"1-3\"", "from = \"4-\""],
+        );
+    }
+}

@@ -104,9 +104,9 @@ fn dialect(csv: &Csv) -> Vec<String> {
     });
     words.push(match (csv.header, csv.skip_lines) {
         (true, 0) => "header".to_owned(),
-        (true, lines) => format!("header behind {lines} lines"),
+        (true, lines) => format!("header from line {}", lines + 1),
         (false, 0) => "no header".to_owned(),
-        (false, lines) => format!("records behind {lines} lines"),
+        (false, lines) => format!("no header, records from line {}", lines + 1),
     });
     words
 }

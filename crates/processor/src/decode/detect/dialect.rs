@@ -359,17 +359,26 @@ impl Survey {
             let named = record.width - record.empty_last.min(record.width - 1);
             record.width == self.width || (record.width > self.width && named <= self.width)
         };
-        match self.records.iter().position(fits) {
-            None => (0, 0),
-            // Blank lines and comments are passed over anyway.
-            Some(0)
-                if self
-                    .first_broken
-                    .is_none_or(|line| line > self.records[0].line) =>
-            {
-                (0, self.records[0].end)
-            }
-            Some(at) => (self.records[at].line, self.records[at].end),
+        let Some(first) = self.records.iter().position(fits) else {
+            return (0, 0);
+        };
+        // Spreadsheets fill up their titles to the width of the table.
+        let is_title = |record: &Seen| record.width > 1 && record.empty_last + 1 >= record.width;
+        let titles = self.records[first..]
+            .iter()
+            .take_while(|record| is_title(record));
+        let behind = first + titles.count();
+        let is_full = |record: &&Seen| record.width == self.width && record.empty_last == 0;
+        let first = match self.records.get(behind).filter(is_full) {
+            Some(_) => behind,
+            None => first,
+        };
+        let Seen { line, end, .. } = self.records[first];
+        // Blank lines and comments are passed over anyway.
+        let broken_before = self.first_broken.is_some_and(|broken| broken < line);
+        match first > 0 || broken_before {
+            true => (line, end),
+            false => (0, end),
         }
     }
 

@@ -132,15 +132,7 @@ pub(super) fn infer(
         let name = named.from.filter(|_| dialect.header).unwrap_or(named.name);
         kind::text_unless_plain(column(name, None, guess))
     });
-    let columns: Vec<_> = columns.collect();
-    let is_long = |column: &&Column| column.name.len() > 63 || column.name.contains('\0');
-    match columns.iter().find(is_long) {
-        Some(column) => Err(no_columns(&format!(
-            "{:?} can be no column's name",
-            column.name
-        ))),
-        None => Ok(columns),
-    }
+    Ok(columns.collect())
 }
 
 fn column(name: String, from: Option<ColumnSource>, guess: Guess) -> Column {

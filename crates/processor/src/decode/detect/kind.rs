@@ -304,9 +304,7 @@ impl<'a> Look<'a> {
             let digits = value.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
             digits && value.contains(['e', 'E'])
         };
-        if !self.values.iter().any(|value| has_exponent(value))
-            || self.values.iter().any(|value| is_code(value))
-        {
+        if !self.values.iter().any(has_exponent) || self.values.iter().any(|value| is_code(value)) {
             return None;
         }
         self.written(&plain(ColumnType::DoublePrecision))

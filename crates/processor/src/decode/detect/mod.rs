@@ -94,11 +94,28 @@ fn separated_or_fixed(
 ) -> Result<Detected, DecodeError> {
     let found = dialect::find(text, sample.whole);
     // A decimal comma in each line cuts it in two.
-    let is_doubtful = found.width == 1 || (found.width == 2 && found.delimiter == ",");
-    if is_doubtful && let Some(detected) = fixed::find(encoding, text, sample)? {
+    let is_doubtful = found.width == 2 && found.delimiter == "," && has_decimal_commas(text);
+    if (found.width == 1 || is_doubtful)
+        && let Some(detected) = fixed::find(encoding, text, sample)?
+    {
         return Ok(detected);
     }
     heading::columns(encoding, found, sample)
+}
+
+/// Whether digits stand on either side of every comma.
+fn has_decimal_commas(text: &str) -> bool {
+    let mut rest = text.as_bytes();
+    while let Some(at) = memchr::memchr(b',', rest) {
+        let before = at.checked_sub(1).map(|before| rest[before]);
+        let beside = [before, rest.get(at + 1).copied()];
+        let is_digit = |byte: &Option<u8>| byte.is_some_and(|byte| byte.is_ascii_digit());
+        if !beside.iter().all(is_digit) {
+            return false;
+        }
+        rest = &rest[at + 1..];
+    }
+    true
 }
 
 /// The columns of a table for files that a pipeline describes but for its
@@ -118,6 +135,11 @@ pub fn infer(pipeline: &Pipeline, sample: Sample<'_>) -> Result<Vec<Column>, Dec
             ));
         }
     };
+    let cannot_be = |column: &&Column| column.name.len() > 63 || column.name.contains('\0');
+    if let Some(column) = columns.iter().find(cannot_be) {
+        let message = format!("{:?} can be no column's name", column.name);
+        return Err(no_columns(&message));
+    }
     match columns.len() {
         0 => Err(no_columns("no column shows in the file's beginning")),
         1..=MOST_COLUMNS => Ok(columns),

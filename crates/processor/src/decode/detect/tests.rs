@@ -160,6 +160,12 @@ fn a_dialect_shows_in_a_files_beginning() {
         0,
     );
     check(
+        "a, b\n1, 2\n3, 4\n",
+        &["csv \",\" trim", "a bigint", "b bigint"],
+        2,
+        0,
+    );
+    check(
         "# made by hand\na,b\n1,2\n# more\n3,4\n",
         &["csv \",\" comment", "a bigint", "b bigint"],
         2,
