@@ -221,7 +221,7 @@ tables! {
         missing_columns: MissingColumns = "reject",
     }
 
-    /// One JSON object a line.
+    /// One JSON object a line, or an array of objects.
     struct JsonLines {
         ..any: AnyFormat,
     }

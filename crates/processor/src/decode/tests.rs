@@ -1,3 +1,4 @@
+mod array;
 mod csv;
 mod dialects;
 mod differential;

@@ -2,6 +2,7 @@ use arrivage_model::{Column, ColumnType};
 
 use super::kind::{self, Guess};
 use super::{DecodeError, names, unreadable};
+use crate::decode::cut::{ArrayCutter, ArrayState, Cut};
 use crate::decode::json::{document, string};
 use crate::decode::value::Writer;
 
@@ -20,6 +21,10 @@ struct Member {
 /// The columns of JSON objects; nothing: the text is no JSON.
 pub(super) fn columns(text: &str, whole: bool) -> Option<Result<Vec<Column>, DecodeError>> {
     let text = text.trim_start();
+    if let Some(inside) = text.strip_prefix('[') {
+        let is_array = inside.trim_start().starts_with(['{', ']']);
+        return is_array.then(|| Ok(of_objects(elements(inside).into_iter())));
+    }
     if !text.starts_with('{') {
         return None;
     }
@@ -39,12 +44,33 @@ pub(super) fn columns(text: &str, whole: bool) -> Option<Result<Vec<Column>, Dec
     Some(Ok(of_objects(lines.into_iter())))
 }
 
+/// The elements of an array, behind its bracket, that are there as a whole.
+fn elements(text: &str) -> Vec<&str> {
+    let mut cutter = ArrayCutter::new(text.len(), ArrayState::default());
+    let mut elements = Vec::new();
+    let mut rest = text;
+    while !cutter.is_closed() {
+        let length = match cutter.cut(rest.as_bytes(), true) {
+            Cut::Record(element) => {
+                elements.push(&rest[..element.content]);
+                element.length
+            }
+            Cut::Blank(extent) => extent.length,
+            _ => break,
+        };
+        rest = &rest[length..];
+    }
+    elements
+}
+
 fn is_object(text: &str) -> bool {
     document::members(text.as_bytes(), |_, _| {}).is_ok()
 }
 
 fn spread() -> DecodeError {
-    unreadable("it is a JSON document over several lines; JSON Lines have one object in each")
+    unreadable(
+        "it is one JSON object over several lines; one in each line, or an array of them, is read",
+    )
 }
 
 fn of_objects<'a>(objects: impl Iterator<Item = &'a str>) -> Vec<Column> {

@@ -1,8 +1,11 @@
+mod written;
+
 use std::collections::BTreeSet;
 
 use arrivage_model::{Column, ColumnType};
 
 use crate::decode::value::{DateFormat, Writer};
+use written::{DAYS, MOMENTS, is_code, is_group, is_null_word};
 
 /// Who answers for a guess.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,47 +29,6 @@ pub(super) struct Guess {
     /// What a person should look at.
     pub(super) note: Option<String>,
 }
-
-/// Words that stand where a value is missing.
-const NULL_WORDS: [&str; 16] = [
-    "null",
-    "na",
-    "n/a",
-    "#n/a",
-    "nan",
-    "none",
-    "nil",
-    "\\n",
-    "-",
-    "--",
-    ".",
-    "?",
-    "unknown",
-    "(null)",
-    "0000-00-00",
-    "0000-00-00 00:00:00",
-];
-
-/// How days are written, where not by ISO 8601.
-const DAYS: [&str; 14] = [
-    "%d/%m/%Y",
-    "%m/%d/%Y",
-    "%d.%m.%Y",
-    "%d-%m-%Y",
-    "%m-%d-%Y",
-    "%Y/%m/%d",
-    "%Y.%m.%d",
-    "%d %b %Y",
-    "%d-%b-%Y",
-    "%b %d, %Y",
-    "%d %B %Y",
-    "%d/%m/%y",
-    "%m/%d/%y",
-    "%d.%m.%y",
-];
-
-/// Moments and their like, where not by ISO 8601.
-const MOMENTS: [&str; 2] = ["%a, %d %b %Y %H:%M:%S %z", "%d/%b/%Y:%H:%M:%S %z"];
 
 impl Guess {
     pub(super) fn text() -> Self {
@@ -408,29 +370,4 @@ fn plain(kind: ColumnType) -> Writer {
 
 fn reads(writer: &Writer, value: &str) -> bool {
     writer.write(value.as_bytes(), &mut Vec::new()).is_ok()
-}
-
-fn is_null_word(value: &str) -> bool {
-    NULL_WORDS
-        .iter()
-        .any(|word| value.eq_ignore_ascii_case(word))
-}
-
-/// A number that would lose something: leading zeros, or the plus of a telephone.
-fn is_code(value: &str) -> bool {
-    let digits = value.strip_prefix(['-', '+']).unwrap_or(value);
-    let is_long = value.starts_with('+') && value.len() > 8;
-    let is_number = digits
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || b".,".contains(&byte));
-    is_number && (is_long || matches!(digits.as_bytes(), [b'0', b'0'..=b'9', ..]))
-}
-
-/// One to three digits, and then the mark with exactly three: perhaps thousands.
-fn is_group(value: &str, mark: char) -> bool {
-    let digits = value.strip_prefix(['-', '+']).unwrap_or(value);
-    let Some((whole, fraction)) = digits.split_once(mark) else {
-        return false;
-    };
-    (1..=3).contains(&whole.len()) && whole != "0" && fraction.len() == 3
 }

@@ -17,6 +17,7 @@ mod heading;
 mod json;
 mod kind;
 mod names;
+mod survey;
 mod trial;
 
 use arrivage_model::{

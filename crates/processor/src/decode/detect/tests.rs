@@ -453,6 +453,16 @@ fn json_lines_name_their_columns() {
 }
 
 #[test]
+fn an_array_of_objects_is_json_too() {
+    check(
+        "[\n  {\"id\": 1, \"name\": \"a\"},\n  {\"id\": 2}\n]\n",
+        &["json-lines", "id bigint", "name text"],
+        2,
+        0,
+    );
+}
+
+#[test]
 fn encodings_are_found_without_a_mark_too() {
     let encode = |label: &str, text: &str| super::super::tests::encodings::encode(label, text);
     let text = "id;nom;montant\n1;Zoë;2,50\n2;François;13,75\n3;Élodie à Besançon;0,10\n";
