@@ -7,10 +7,12 @@ mod fixed;
 mod given_back;
 mod header;
 mod json;
+mod json_suite;
 mod pieces;
 mod places;
 mod polluted;
 mod reference;
+mod spectrum;
 mod state;
 mod totals;
 
