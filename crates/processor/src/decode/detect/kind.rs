@@ -131,6 +131,7 @@ impl<'a> Look<'a> {
         let found = found.or_else(|| self.whole()).or_else(|| self.decimal('.'));
         let found = found.or_else(|| self.decimal(',')).or_else(|| self.float());
         let found = found.or_else(|| self.time()).or_else(|| self.uuid());
+        let found = found.or_else(|| self.address());
         found.unwrap_or_else(Guess::text)
     }
 
@@ -341,6 +342,15 @@ impl<'a> Look<'a> {
             ..Guess::of(kind)
         };
         Some((bad, guess))
+    }
+
+    /// Addresses, all of them.
+    fn address(&self) -> Option<Guess> {
+        let exact = Self {
+            mistakes: 0,
+            ..*self
+        };
+        exact.written(&plain(ColumnType::Inet))
     }
 
     /// With hyphens: without, they may be anything's digest.

@@ -351,6 +351,8 @@ fn a_type_is_one_that_takes_the_values_as_they_stand() {
     );
     column(&["24-Dec-2026", "01-Jan-2027"], "date %d-%b-%Y");
     column(&["a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"], "uuid");
+    column(&["192.0.2.1", "2001:db8::1", "10.0.0.0/8"], "inet");
+    column(&["1.2.3", "192.0.2.1"], "text");
     column(&["5%", "6%"], "text");
     column(&["\"\"", "5"], "text");
     column(&["", ""], "text");
