@@ -40,6 +40,8 @@ async fn cases() -> Result<Vec<Case>> {
     let fixed = "ID  NAME       EUR\n001 Zoë       2,50\n002 François 13,75\n003 Kurt     99,00\n";
     let nulls = "k,v,ok\na,NA,yes\nb,5,no\nc,-3,NA\n";
     let twice = "id,name,name\n1,a,b\n2,c,d\n";
+    let array =
+        "[\n {\"id\": 1, \"name\": \"a\"},\n {\"id\": 2}, {\"id\": \"x\"},\n {\"id\": 3.5}\n]\n";
     Ok(vec![
         (
             "ventes-2026.csv",
@@ -95,6 +97,13 @@ async fn cases() -> Result<Vec<Case>> {
             nulls.into(),
             "k, v, CASE WHEN ok THEN 1 WHEN NOT ok THEN 0 END",
             "a||1\nb|5|0\nc|-3|",
+            0,
+        ),
+        (
+            "export.json",
+            array.into(),
+            "id, name",
+            "1|a\n2|\nx|\n3.5|",
             0,
         ),
         (

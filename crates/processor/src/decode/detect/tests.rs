@@ -189,6 +189,17 @@ fn a_dialect_shows_in_a_files_beginning() {
 #[test]
 fn what_stands_before_the_header_is_skipped() {
     check(
+        "Sales of May;;\nby hand;;\n\nid;day;amount\n1;02/05/2026;5\n2;13/05/2026;\nTotal;5\n",
+        &[
+            "csv \";\" skip 3",
+            "id bigint",
+            "day date %d/%m/%Y",
+            "amount bigint",
+        ],
+        2,
+        1,
+    );
+    check(
         "Orders of today\n\nby;the;sales;team;\nid;name\n1;Ada\n2;Kurt\n3;Zoë\n",
         &["csv \";\" skip 3", "id bigint", "name text"],
         3,
