@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use arrivage_model::{Checkpoint, Compression, Limits, Object};
-use arrivage_store::Store;
+use arrivage_store::{Persistence, Store};
 
 use super::{Opened, Source, open, read_block, reading};
 use crate::fate::LoadError;
@@ -32,9 +32,16 @@ pub(crate) async fn beginning(
         store,
         object,
         from: Checkpoint::default(),
+        digests: Vec::new(),
         limits,
         window,
         progress: Arc::new(|| {}),
+        // The rest of the object is not asked for.
+        persistence: Persistence {
+            part: SAMPLE as u64,
+            ahead: false,
+            ..Persistence::default()
+        },
     };
     let Opened {
         bytes: mut stream,

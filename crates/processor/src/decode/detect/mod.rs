@@ -250,6 +250,7 @@ fn pipeline(
             max_rows: 1000,
             max_ratio: None,
         },
+        sidecar: None,
     }
 }
 
