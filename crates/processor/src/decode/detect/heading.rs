@@ -19,25 +19,28 @@ const ROWS: usize = 20_000;
 pub(super) fn columns(
     encoding: Encoding,
     found: Found,
+    text: &str,
     sample: Sample<'_>,
 ) -> Result<Detected, DecodeError> {
     let Found {
         mut dialect,
+        delimiter,
         width,
-        first,
+        mut first,
         first_end,
-        ..
     } = found;
     if width > MOST_COLUMNS {
         return Err(super::too_many(width));
     }
     dialect.header = false;
-    let first: Vec<_> = first.iter().map(|name| name.trim().to_owned()).collect();
     let mut body = Body::read(&dialect, encoding, width, sample)?;
     let repeats = body.without(&first) > 1;
     let mut guesses = body.guess();
     if !dialect.trim && typed(&body.trimmed()) > typed(&guesses) {
         dialect.trim = true;
+        let lines = usize::try_from(dialect.skip_lines).unwrap_or(usize::MAX);
+        let rest = dialect::after_lines(text, lines);
+        first = first_record(&dialect, &delimiter, rest).unwrap_or_default();
         body = Body::read(&dialect, encoding, width, sample)?;
         body.without(&first);
         guesses = body.guess();
@@ -71,7 +74,7 @@ pub(super) fn columns(
     let mut notes = Vec::new();
     let mut columns = Vec::new();
     for (at, (Named { name, from }, guess)) in named.into_iter().zip(guesses).enumerate() {
-        if dialect.header && headers[at].is_empty() {
+        if dialect.header && headers[at].trim().is_empty() {
             continue;
         }
         let from = from.filter(|_| dialect.header).map(ColumnSource::Name);
@@ -177,7 +180,7 @@ fn is_heading(first: &[String], guesses: &[Guess]) -> Option<bool> {
     let (mut names, mut values) = (0, 0);
     for (name, guess) in first.iter().zip(guesses) {
         match (guess.kind == ColumnType::Text, kind::is_value(name)) {
-            (false, false) if !name.is_empty() => names += 1,
+            (false, false) if !name.trim().is_empty() => names += 1,
             (_, true) => values += 1,
             _ => {}
         }
@@ -192,11 +195,11 @@ fn is_heading(first: &[String], guesses: &[Guess]) -> Option<bool> {
 fn names_columns(first: &[String], body: &Body) -> bool {
     let mut different = BTreeSet::new();
     let is_name = |name: &String| {
-        !name.is_empty() && name.chars().count() <= 64 && !name.contains(['\n', '\r'])
+        !name.trim().is_empty() && name.chars().count() <= 64 && !name.contains(['\n', '\r'])
     };
     let recurs = |(at, name): (usize, &String)| body.column(at).any(|value| value == name);
     // Fields at the end of a header may have no name.
-    let end = first.iter().rposition(|name| !name.is_empty());
+    let end = first.iter().rposition(|name| !name.trim().is_empty());
     let first = &first[..end.map_or(0, |last| last + 1)];
     !first.is_empty()
         && first
@@ -211,7 +214,7 @@ fn can_be_found(headers: &[String], body: &Body) -> bool {
     headers
         .iter()
         .enumerate()
-        .all(|(at, name)| match name.is_empty() {
+        .all(|(at, name)| match name.trim().is_empty() {
             true => body.column(at).next().is_none(),
             false => met.insert(name) && !names::is_capture(name),
         })

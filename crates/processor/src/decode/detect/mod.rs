@@ -101,7 +101,7 @@ fn separated_or_fixed(
     {
         return Ok(detected);
     }
-    heading::columns(encoding, found, sample)
+    heading::columns(encoding, found, text, sample)
 }
 
 /// Whether digits stand on either side of every comma.

@@ -285,6 +285,16 @@ fn a_header_is_told_from_a_row() {
 #[test]
 fn columns_get_names_that_sql_takes() {
     check(
+        "\u{e9} ,\"e\"\nx,y\n",
+        &[
+            "csv \",\"",
+            "e text from \"\u{e9} \"",
+            "e_2 text from \"e\"",
+        ],
+        1,
+        0,
+    );
+    check(
         "Order ID,Prix (EUR),Name,name,2024,Größe\n1,2.50,a,b,x,3\n2,13.50,c,d,y,4\n",
         &[
             "csv \",\"",
