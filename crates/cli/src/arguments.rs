@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Process(Process),
     /// Load these objects now, and wait for them
     Load(Load),
+    /// Show how an object is written, and what to paste to load it; writes nothing
+    Preview(Preview),
     /// Create or upgrade the ledger
     Migrate,
     /// List arrivals, newest first
@@ -109,6 +111,15 @@ pub(crate) struct Load {
     /// Load it by this pipeline, whichever matches
     #[arg(long, value_name = "NAME")]
     pub(crate) pipeline: Option<String>,
+    #[command(flatten)]
+    pub(crate) json: Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Preview {
+    /// s3://bucket/key, or a path
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
     #[command(flatten)]
     pub(crate) json: Json,
 }

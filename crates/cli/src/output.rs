@@ -43,6 +43,12 @@ pub(crate) fn json_lines<T: Serialize>(rows: &[T]) {
 /// A table with a header, its columns aligned; numbers to the right. On a terminal
 /// it is no wider than that.
 pub(crate) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) {
+    let rows: Vec<&[String]> = rows.iter().map(<[String; N]>::as_slice).collect();
+    grid(&header, &rows);
+}
+
+/// The same with as many columns as there are.
+pub(crate) fn grid(header: &[&str], rows: &[&[String]]) {
     let terminal = Term::stdout().size_checked();
     let limit = terminal.map(|(_, columns)| usize::from(columns));
     lines(header, rows, limit)
@@ -56,27 +62,25 @@ const GAP: usize = 2;
 /// Text is cut to no less than this.
 const NARROWEST: usize = 12;
 
-fn lines<const N: usize>(
-    header: [&str; N],
-    rows: &[[String; N]],
-    limit: Option<usize>,
-) -> Vec<String> {
-    let right: [bool; N] = std::array::from_fn(|column| {
-        !rows.is_empty() && rows.iter().all(|row| is_number(&row[column]))
-    });
-    let mut width: [usize; N] = std::array::from_fn(|column| {
+fn lines(header: &[&str], rows: &[&[String]], limit: Option<usize>) -> Vec<String> {
+    let columns = 0..header.len();
+    let is_right =
+        |column: usize| !rows.is_empty() && rows.iter().all(|row| is_number(&row[column]));
+    let right: Vec<bool> = columns.clone().map(is_right).collect();
+    let widest = |column: usize| {
         let cells = rows.iter().map(|row| row[column].width());
         cells
             .chain([header[column].width()])
             .max()
             .unwrap_or_default()
-    });
+    };
+    let mut width: Vec<usize> = columns.map(widest).collect();
     if let Some(limit) = limit {
-        narrow(&mut width, &header, &right, limit);
+        narrow(&mut width, header, &right, limit);
     }
-    let line = |cells: [&str; N]| {
+    let line = |cells: &[&str]| {
         let mut line = String::new();
-        for (column, text) in cells.into_iter().enumerate() {
+        for (column, text) in cells.iter().enumerate() {
             let text = fit(text, width[column]);
             let blanks = " ".repeat(width[column] - text.width());
             let (before, after) = if right[column] {
@@ -90,20 +94,16 @@ fn lines<const N: usize>(
     };
     let body = rows
         .iter()
-        .map(|row| std::array::from_fn(|column| row[column].as_str()));
-    [header].into_iter().chain(body).map(line).collect()
+        .map(|row| row.iter().map(String::as_str).collect::<Vec<_>>());
+    let all = [header.to_vec()].into_iter().chain(body);
+    all.map(|cells| line(&cells)).collect()
 }
 
 /// The widest text column gives way, then the next, as far as they can; numbers do not.
-fn narrow<const N: usize>(
-    width: &mut [usize; N],
-    header: &[&str; N],
-    right: &[bool; N],
-    limit: usize,
-) {
+fn narrow(width: &mut [usize], header: &[&str], right: &[bool], limit: usize) {
     let floor = |column: usize| header[column].width().max(NARROWEST);
-    while width.iter().sum::<usize>() + GAP * (N - 1) > limit {
-        let widest = (0..N)
+    while width.iter().sum::<usize>() + GAP * (width.len() - 1) > limit {
+        let widest = (0..width.len())
             .filter(|&column| !right[column] && width[column] > floor(column))
             .max_by_key(|&column| width[column]);
         let Some(widest) = widest else { return };
@@ -154,8 +154,9 @@ mod tests {
                 row("1", "s3://drop/orders/2026-11-22.csv", "gone"),
                 row("12345678901234", "s3://drop/長い名前の/x.csv", ""),
             ];
+            let rows: Vec<&[String]> = rows.iter().map(<[String; 3]>::as_slice).collect();
             assert_eq!(
-                lines(["ID", "URL", "ERROR"], &rows, limit),
+                lines(&["ID", "URL", "ERROR"], &rows, limit),
                 expect,
                 "{limit:?}"
             );

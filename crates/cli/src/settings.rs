@@ -205,7 +205,7 @@ tables! {
         order: Option<Order>,
         /// The rows of a file appear all at once, or not at all; costs writing them twice. Replace is always so.
         atomic: Option<bool>,
-        /// Makes the table where it is missing; every column is then declared with its type.
+        /// Makes the table where it is missing: of the declared columns, each with its type; where none is declared, of what the first file shows.
         create_table: bool = false,
         /// Otherwise the processor's.
         max_attempts: Option<u32>,
@@ -267,7 +267,7 @@ tables! {
         missing_columns: MissingColumns = "reject",
     }
 
-    /// One JSON object a line.
+    /// One JSON object a line, or an array of objects.
     struct JsonLines {
         ..any: AnyFormat,
     }

@@ -1,5 +1,6 @@
 //! From the configuration to the parts, wired.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,6 +41,15 @@ pub(crate) fn configuration(common: &Common) -> Result<Config, Failure> {
     Ok(Config::load(common.config.as_deref(), &|name| {
         std::env::var(name).ok()
     })?)
+}
+
+/// Reads the configuration, where there is one or one is named.
+pub(crate) fn configuration_if_any(common: &Common) -> Result<Option<Config>, Failure> {
+    let named = common.config.is_some() || std::env::var_os("ARRIVAGE_CONFIG").is_some();
+    match named || Config::is_in_its_usual_place() {
+        true => configuration(common).map(Some),
+        false => Ok(None),
+    }
 }
 
 impl Wiring {
@@ -111,24 +121,7 @@ impl Wiring {
 
     /// The stores that the configuration reaches.
     pub(crate) fn stores(&self) -> Result<Stores, Failure> {
-        let s3 = self.config.s3()?;
-        let aws = AwsSettings {
-            endpoint: s3.endpoint.clone(),
-            region: s3.region.clone(),
-            ..AwsSettings::default()
-        };
-        let folders = self.config.folders()?;
-        let folders = folders
-            .iter()
-            .map(|(name, path)| (name.clone(), PathBuf::from(path)));
-        Ok(Stores::new(
-            S3Settings {
-                aws,
-                path_style: s3.path_style,
-                opaque_etags: s3.opaque_etags,
-            },
-            folders.collect(),
-        ))
+        stores(&self.config)
     }
 
     /// A processor as the configuration wants it.
@@ -151,6 +144,36 @@ impl Wiring {
         let processor = Processor::new(ledger, stores, router, settings, wake);
         processor.map(Arc::new).map_err(Failure::person)
     }
+}
+
+/// The stores that the configuration reaches.
+pub(crate) fn stores(config: &Config) -> Result<Stores, Failure> {
+    let s3 = config.s3()?;
+    let aws = AwsSettings {
+        endpoint: s3.endpoint.clone(),
+        region: s3.region.clone(),
+        ..AwsSettings::default()
+    };
+    let folders = config.folders()?.iter();
+    let folders = folders.map(|(name, path)| (name.clone(), PathBuf::from(path)));
+    let s3 = S3Settings {
+        aws,
+        path_style: s3.path_style,
+        opaque_etags: s3.opaque_etags,
+    };
+    Ok(Stores::new(s3, folders.collect()))
+}
+
+/// The stores that the environment reaches, where there is no configuration.
+pub(crate) fn stores_of_environment() -> Stores {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let s3 = S3Settings {
+        aws: AwsSettings::default(),
+        // What is not AWS seldom has a host for each bucket.
+        path_style: is_set("AWS_ENDPOINT_URL") || is_set("AWS_ENDPOINT_URL_S3"),
+        opaque_etags: false,
+    };
+    Stores::new(s3, BTreeMap::new())
 }
 
 /// Names this process, and never another one with the same host and number.

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use crate::{LedgerError, PostgresLedger, SharedLedger, SqliteLedger};
+use arrivage_model::Pipeline;
+
+use crate::{LedgerError, PostgresLedger, SharedLedger, SqliteLedger, postgres, sqlite};
 
 /// How to reach the database.
 #[derive(Clone)]
@@ -22,14 +24,42 @@ pub enum Pooler {
     Transaction,
 }
 
+/// A database that can hold the ledger and the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// PostgreSQL.
+    Postgres,
+    /// SQLite.
+    Sqlite,
+}
+
+impl Engine {
+    /// The one that the URL names.
+    #[must_use]
+    pub fn of(url: &str) -> Self {
+        match url.starts_with("sqlite:") {
+            true => Self::Sqlite,
+            false => Self::Postgres,
+        }
+    }
+
+    /// The statements with which [`Ledger::create_table`](crate::Ledger::create_table)
+    /// makes the pipeline's table of its declared columns.
+    pub fn table_definition(self, pipeline: &Pipeline) -> Result<Vec<String>, LedgerError> {
+        match self {
+            Self::Postgres => postgres::definition(pipeline),
+            Self::Sqlite => Ok(vec![sqlite::definition(pipeline)?]),
+        }
+    }
+}
+
 /// Opens the ledger that the URL names. Does not connect yet: the first call does.
 pub fn connect(options: &ConnectOptions) -> Result<SharedLedger, LedgerError> {
-    if options.url.starts_with("sqlite:") {
-        Ok(Arc::new(SqliteLedger::open(
+    match Engine::of(&options.url) {
+        Engine::Sqlite => Ok(Arc::new(SqliteLedger::open(
             &options.url,
             options.connections,
-        )?))
-    } else {
-        Ok(Arc::new(PostgresLedger::open(options)?))
+        )?)),
+        Engine::Postgres => Ok(Arc::new(PostgresLedger::open(options)?)),
     }
 }

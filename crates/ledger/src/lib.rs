@@ -28,7 +28,7 @@ use arrivage_model::{
 use async_trait::async_trait;
 
 pub use awaiting::Awaited;
-pub use connect::{ConnectOptions, Pooler, connect};
+pub use connect::{ConnectOptions, Engine, Pooler, connect};
 pub use error::{LedgerError, TargetRefusal};
 pub use orders::{Cancelled, Dismissed, Paused, Unloaded};
 pub use postgres::PostgresLedger;

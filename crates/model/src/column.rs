@@ -32,6 +32,10 @@ pub enum ColumnType {
     Timestamp,
     /// A moment.
     TimestampTz,
+    /// Months, days and a time, each counted for itself.
+    Interval,
+    /// An address of a host, or of a net.
+    Inet,
     /// 128 bits.
     Uuid,
     /// JSON text as it is.
@@ -56,7 +60,7 @@ fn hint(nearest: &Option<&'static str>) -> String {
         .unwrap_or_default()
 }
 
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 20] = [
     "smallint",
     "integer",
     "bigint",
@@ -71,6 +75,8 @@ const NAMES: [&str; 18] = [
     "time",
     "timestamp",
     "timestamptz",
+    "interval",
+    "inet",
     "uuid",
     "json",
     "jsonb",
@@ -126,6 +132,8 @@ impl FromStr for ColumnType {
             "time" | "time without time zone" => plain(Self::Time),
             "timestamp" | "timestamp without time zone" => plain(Self::Timestamp),
             "timestamptz" | "timestamp with time zone" => plain(Self::TimestampTz),
+            "interval" => plain(Self::Interval),
+            "inet" => plain(Self::Inet),
             "uuid" => plain(Self::Uuid),
             "json" => plain(Self::Json),
             "jsonb" => plain(Self::Jsonb),
@@ -193,6 +201,8 @@ impl fmt::Display for ColumnType {
             Self::Time => f.write_str("time"),
             Self::Timestamp => f.write_str("timestamp"),
             Self::TimestampTz => f.write_str("timestamptz"),
+            Self::Interval => f.write_str("interval"),
+            Self::Inet => f.write_str("inet"),
             Self::Uuid => f.write_str("uuid"),
             Self::Json => f.write_str("json"),
             Self::Jsonb => f.write_str("jsonb"),

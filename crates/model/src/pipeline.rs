@@ -107,7 +107,7 @@ pub enum Order {
 pub enum Format {
     /// Separated values, as RFC 4180 has them, in the dialect given.
     Csv(Csv),
-    /// One JSON object a line.
+    /// One JSON object a line, or an array of them.
     JsonLines(JsonLines),
     /// Every value has its positions in a line.
     FixedWidth(FixedWidth),

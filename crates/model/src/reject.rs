@@ -13,6 +13,10 @@ pub enum ReasonCode {
     NotADate,
     /// No time of day, or not written as declared.
     NotATime,
+    /// No interval, or one that mixes its notations.
+    NotAnInterval,
+    /// No address of the Internet Protocol.
+    NotAnAddress,
     /// Not 32 hexadecimal digits.
     NotAUuid,
     /// No JSON, or not of the expected shape.
@@ -47,6 +51,8 @@ impl ReasonCode {
             Self::NotABoolean => "not_a_boolean",
             Self::NotADate => "not_a_date",
             Self::NotATime => "not_a_time",
+            Self::NotAnInterval => "not_an_interval",
+            Self::NotAnAddress => "not_an_address",
             Self::NotAUuid => "not_a_uuid",
             Self::NotJson => "not_json",
             Self::NotHex => "not_hex",

@@ -16,6 +16,7 @@ mod keeper;
 mod magic;
 mod outcome;
 mod prepare;
+mod preview;
 mod process;
 mod read;
 mod settings;
@@ -25,6 +26,8 @@ mod work;
 
 pub use board::{Board, Loading};
 pub use outcome::{Ended, Outcome, Turn};
+pub use preview::{PreviewError, beginning};
 pub use process::Processor;
+pub use read::Beginning;
 pub use settings::{Settings, SettingsError};
 pub use work::{Signals, Summary, Until};

@@ -2,9 +2,12 @@ use std::sync::Arc;
 
 use arrivage_ledger::{Claim, Destination, LedgerError, SharedLedger, TargetRefusal};
 use arrivage_model::{ErrorCode, Pipeline, Router, RowColumn, Table};
+use arrivage_store::Stores;
 
 use crate::decode::Plan;
+use crate::decode::detect::{Sample, infer};
 use crate::fate::LoadError;
+use crate::read;
 
 /// A claimed arrival with everything that its load needs to know.
 pub(crate) struct Job {
@@ -28,10 +31,18 @@ impl Job {
     }
 }
 
+/// Where an object's beginning is read when the table has to be made of it.
+pub(crate) struct Place<'a> {
+    pub(crate) stores: &'a Stores,
+    /// The largest window of a decompressor, in bytes.
+    pub(crate) window: u64,
+}
+
 /// Finds the pipeline, looks at the table, and joins them.
 pub(crate) async fn prepare(
     ledger: &SharedLedger,
     router: &Router,
+    place: Place<'_>,
     claim: &Claim,
 ) -> Result<Job, LoadError> {
     let arrival = &claim.arrival;
@@ -39,7 +50,12 @@ pub(crate) async fn prepare(
         let message = format!("the configuration has no pipeline {}", arrival.pipeline);
         return Err(LoadError::Broken(message));
     };
-    let table = table(ledger, pipeline).await?;
+    let table = match table(ledger, pipeline).await {
+        Err(error) if is_to_be_inferred(pipeline, &error) => {
+            make_table(ledger, pipeline, place, claim).await?
+        }
+        found => found?,
+    };
     let plan = Arc::new(Plan::new(pipeline, &table)?);
     let hash = blake3::hash(pipeline.reading().as_bytes()).to_hex();
     let reading = hash[..16].to_owned();
@@ -72,18 +88,64 @@ pub(crate) async fn prepare(
 /// Whether pipeline and table fit each other, as far as that can be said before a
 /// file is seen.
 pub(crate) async fn look(ledger: &SharedLedger, pipeline: &Pipeline) -> Result<(), LoadError> {
-    let table = table(ledger, pipeline).await?;
+    let table = match table(ledger, pipeline).await {
+        // What a file makes of it is seen when one comes.
+        Err(error) if is_to_be_inferred(pipeline, &error) => return Ok(()),
+        found => found?,
+    };
     Plan::new(pipeline, &table)?;
     Ok(ledger.admits(pipeline, &table).await?)
 }
 
-/// The pipeline's table, made if it is missing and may be.
+/// The pipeline's table, made if it is missing and its columns are declared.
 async fn table(ledger: &SharedLedger, pipeline: &Pipeline) -> Result<Table, LedgerError> {
     match ledger.table(&pipeline.table).await {
-        Err(LedgerError::Target(TargetRefusal::Missing(_))) if pipeline.create_table => {
+        Err(LedgerError::Target(TargetRefusal::Missing(_)))
+            if pipeline.create_table && !pipeline.columns.is_empty() =>
+        {
             ledger.create_table(pipeline).await?;
             ledger.table(&pipeline.table).await
         }
         found => found,
     }
+}
+
+/// Whether the table is missing, and its columns are those of the first file.
+fn is_to_be_inferred(pipeline: &Pipeline, error: &LedgerError) -> bool {
+    let is_missing = matches!(error, LedgerError::Target(TargetRefusal::Missing(_)));
+    is_missing && pipeline.create_table && pipeline.columns.is_empty()
+}
+
+/// Makes the table of what the object's beginning shows.
+async fn make_table(
+    ledger: &SharedLedger,
+    pipeline: &Arc<Pipeline>,
+    place: Place<'_>,
+    claim: &Claim,
+) -> Result<Table, LoadError> {
+    let store = Arc::clone(place.stores.get(claim.arrival.store));
+    let object = claim.arrival.object();
+    let beginning = read::beginning(store, object, pipeline.limits, place.window).await?;
+    let declared = Arc::clone(pipeline);
+    let inferring = tokio::task::spawn_blocking(move || {
+        let sample = Sample {
+            bytes: &beginning.bytes,
+            whole: beginning.whole,
+        };
+        infer(&declared, sample)
+    });
+    let columns = inferring
+        .await
+        .map_err(|error| LoadError::Broken(error.to_string()))??;
+    let made = Pipeline {
+        columns,
+        ..Pipeline::clone(pipeline)
+    };
+    ledger.create_table(&made).await?;
+    tracing::info!(
+        table = %pipeline.table,
+        columns = made.columns.len(),
+        "the table was made of what the file's beginning shows"
+    );
+    Ok(ledger.table(&pipeline.table).await?)
 }

@@ -18,7 +18,7 @@ use crate::fate::LoadError;
 use crate::fill::Load;
 use crate::keeper::Keeper;
 use crate::outcome::{Ended, Outcome, report};
-use crate::prepare::{Job, prepare};
+use crate::prepare::{Job, Place, prepare};
 use crate::read::{Decoding, Reading, Source};
 use crate::work::Signals;
 use crate::{Settings, SettingsError};
@@ -128,6 +128,14 @@ impl Processor {
         Ended::of(claim.arrival, outcome)
     }
 
+    /// Where the beginning of an object is read.
+    pub(crate) fn place(&self) -> Place<'_> {
+        Place {
+            stores: &self.stores,
+            window: self.settings.window(),
+        }
+    }
+
     /// The whole story of a load that goes well.
     async fn load(
         &self,
@@ -136,7 +144,7 @@ impl Processor {
         loading: &Arc<Loading>,
         signals: &Signals,
     ) -> Result<(), LoadError> {
-        let job = prepare(&self.ledger, &self.router, claim).await?;
+        let job = prepare(&self.ledger, &self.router, self.place(), claim).await?;
         let overtaken = claim.overtaken && job.pipeline.order == Order::Newest;
         // Rows that a replay was to bring in anew stay, as it cannot.
         if !(overtaken && claim.restart) {

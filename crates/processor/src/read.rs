@@ -4,6 +4,7 @@
 mod carried;
 mod codec;
 mod counted;
+mod sample;
 
 use std::io;
 use std::pin::Pin;
@@ -21,6 +22,8 @@ use tracing::Instrument;
 
 use self::carried::Marks;
 use self::counted::{Counted, Counter};
+pub use self::sample::Beginning;
+pub(crate) use self::sample::beginning;
 use crate::budget::{Budget, Share};
 use crate::complete::Count;
 use crate::decode::{Chunk, ChunkTarget, Decoder, Plan};

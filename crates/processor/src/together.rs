@@ -119,7 +119,7 @@ impl Processor {
     async fn load_together(&self, claims: &[Claim], signals: &Signals) -> BTreeSet<ArrivalId> {
         let mut loaded = BTreeSet::new();
         // What is wrong with it is told of each one.
-        let Ok(job) = prepare(&self.ledger, &self.router, &claims[0]).await else {
+        let Ok(job) = prepare(&self.ledger, &self.router, self.place(), &claims[0]).await else {
             return loaded;
         };
         let mut reads: Vec<BoxFuture<'_, Option<File<'_>>>> = Vec::with_capacity(claims.len());

@@ -2,7 +2,7 @@ use anyhow::Result;
 use arrivage_tests::{Arrivage, Destination};
 
 /// A type, a value as a file has it, and what PostgreSQL and SQLite show of it.
-const VALUES: [(&str, &str, &str, &str); 25] = [
+const VALUES: [(&str, &str, &str, &str); 28] = [
     ("smallint", "-32768", "-32768", "-32768"),
     ("integer", "+5", "5", "5"),
     (
@@ -60,6 +60,24 @@ const VALUES: [(&str, &str, &str, &str); 25] = [
         r#"{"b":1,"a":[2.50]}"#,
         r#"{"a": [2.50], "b": 1}"#,
         SAME,
+    ),
+    (
+        "interval",
+        "P1Y2M3DT4H5M6.70S",
+        "1 year 2 mons 3 days 04:05:06.7",
+        "P1Y2M3DT4H5M6.7S",
+    ),
+    (
+        "interval",
+        "-1 days +26:00:00",
+        "-1 days +26:00:00",
+        "P-1DT26H",
+    ),
+    (
+        "inet",
+        "2001:DB8:0::1/32",
+        "2001:db8::1/32",
+        "2001:db8::1/32",
     ),
     ("bytea", "\\xDEADbeef", "\\xdeadbeef", "[de, ad, be, ef]"),
     ("integer", "", "", ""),

@@ -1,5 +1,7 @@
 //! Files in the formats of partners, from the configuration to the rows.
 
+mod previewing;
+
 use anyhow::Result;
 use arrivage_tests::{Arrivage, Destination, on_both};
 use async_compression::tokio::write::{BzEncoder, Lz4Encoder, XzEncoder};

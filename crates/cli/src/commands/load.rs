@@ -3,7 +3,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrivage_ledger::{FoundBy, LedgerError, Registered, Registration, Replay};
-use arrivage_model::{ArrivalId, Location, Mode, Object, Pipeline, State, StoreKind};
+use arrivage_model::{ArrivalId, Location, Mode, Object, Pipeline, Router, State, StoreKind};
 use arrivage_processor::{Summary, Until};
 use arrivage_store::{Backoff, Stores};
 use arrivage_watcher::is_finished_name;
@@ -40,7 +40,7 @@ pub(super) async fn load(
     };
     let mut ids = BTreeSet::new();
     for url in &options.urls {
-        let location = locate(wiring, url, options.recursive)?;
+        let location = locate(&wiring.router, url, options.recursive)?;
         let registered = if options.recursive {
             registrar.below(&location).await?
         } else {
@@ -93,7 +93,7 @@ fn pipeline<'a>(wiring: &'a Wiring, options: &Load) -> Result<Option<&'a Arc<Pip
 }
 
 /// A URL as it is, a path by the folder source that holds it.
-fn locate(wiring: &Wiring, url: &str, recursive: bool) -> Result<Location, Failure> {
+pub(super) fn locate(router: &Router, url: &str, recursive: bool) -> Result<Location, Failure> {
     if url.contains("://") {
         let location: Location = url.parse().map_err(Failure::person)?;
         if !recursive && (location.key.is_empty() || location.key.ends_with('/')) {
@@ -114,7 +114,7 @@ fn locate(wiring: &Wiring, url: &str, recursive: bool) -> Result<Location, Failu
     let text = path.to_str();
     let text = text.ok_or_else(|| Failure::usage(format!("the path of {url} is not UTF-8")))?;
     let folder = if path.is_dir() { "/" } else { "" };
-    Ok(wiring.router.locate(&format!("{text}{folder}")))
+    Ok(router.locate(&format!("{text}{folder}")))
 }
 
 pub(super) struct Registrar<'a> {

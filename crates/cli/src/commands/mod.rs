@@ -3,6 +3,7 @@ mod history;
 mod load;
 mod orders;
 mod pause;
+mod preview;
 mod process;
 mod reconcile;
 mod replay;
@@ -46,6 +47,9 @@ fn catch_signals() -> Result<(), Failure> {
 
 async fn dispatch(arguments: Arguments, bars: &MultiProgress) -> Result<u8, Failure> {
     arrivage_fault::check().map_err(Failure::usage)?;
+    if let Command::Preview(options) = &arguments.command {
+        return preview::preview(&arguments.common, options).await;
+    }
     let config = configuration(&arguments.common)?;
     if let Command::Check(check) = arguments.command {
         return check::check(config, check).await;
@@ -69,7 +73,7 @@ async fn dispatch(arguments: Arguments, bars: &MultiProgress) -> Result<u8, Fail
         Command::Cancel(options) => unload::cancel(&wiring, &options).await,
         Command::Pause(options) => pause::pause(&wiring, &options).await,
         Command::Resume(options) => pause::resume(&wiring, &options).await,
-        Command::Check(_) => Ok(exit::DONE),
+        Command::Check(_) | Command::Preview(_) => Ok(exit::DONE),
     };
     done.map_err(|failure| failure.naming(&database))
 }

@@ -14,6 +14,11 @@ type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 const USUAL: &str = "arrivage.toml";
 
 impl Config {
+    /// Whether there is one that nobody has to name.
+    pub(crate) fn is_in_its_usual_place() -> bool {
+        Path::new(USUAL).exists()
+    }
+
     /// Reads the file that `--config` names, else `$ARRIVAGE_CONFIG`, else
     /// `./arrivage.toml`.
     pub(crate) fn load(flag: Option<&Path>, env: Env<'_>) -> Result<Self, ConfigErrors> {
@@ -40,7 +45,7 @@ impl Config {
     }
 
     /// Reads the text of `file`, whose relative paths begin in `folder`.
-    pub(super) fn parse(
+    pub(crate) fn parse(
         text: &str,
         file: &Path,
         folder: &str,

@@ -205,8 +205,12 @@ fn check_table(
 ) {
     let Some(columns) = columns else { return };
     if columns.is_empty() {
-        let message = "create_table = true needs every column declared, each with its type";
-        reader.complain(&typed.place.key("column"), message);
+        // They are those of the first file, which lines of a fixed width do not tell.
+        let format = typed.format.typed().map(|format| &format.value);
+        if let Some(settings::Format::FixedWidth(_)) = format {
+            let message = "create_table = true needs every column declared, each with its type";
+            reader.complain(&typed.place.key("column"), message);
+        }
         return;
     }
     let typed_columns = typed.column.typed().into_iter();

@@ -36,6 +36,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgPool, Postgres, Transaction};
 
 use self::statements::{query, query_scalar};
+pub(crate) use self::target::definition;
 use crate::{
     Along, Awaited, Backlog, Cancelled, ChunkTransaction, Claim, Claimed, ConnectOptions, Content,
     Declared, Destination, Dismissed, Filter, Ignored, Ledger, LedgerError, Paused, Pooler,

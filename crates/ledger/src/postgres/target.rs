@@ -177,7 +177,8 @@ pub(super) async fn create(pool: &PgPool, pipeline: &Pipeline) -> Result<()> {
         .await
         .map_err(classify::statement)?;
     if !exists {
-        for statement in definition(pipeline, &table)? {
+        for statement in definition(pipeline)? {
+            let statement = format!("-- ledger::create_table\n{statement}");
             match tx.execute(&*statement).await {
                 // to_regclass may say what the session has seen before it was its turn.
                 Err(error) if is_made_already(&error) => return Ok(()),
@@ -193,7 +194,8 @@ fn is_made_already(error: &sqlx::Error) -> bool {
     answer.as_deref() == Some("42P07")
 }
 
-fn definition(pipeline: &Pipeline, table: &str) -> Result<[String; 2]> {
+/// The statements that make the pipeline's table.
+pub(crate) fn definition(pipeline: &Pipeline) -> Result<Vec<String>> {
     let mut parts = Vec::new();
     for column in declaration::columns(pipeline)? {
         let not_null = if column.not_null { " NOT NULL" } else { "" };
@@ -205,11 +207,9 @@ fn definition(pipeline: &Pipeline, table: &str) -> Result<[String; 2]> {
         let key: Vec<String> = key.iter().map(|name| quote(name)).collect();
         parts.push(format!("PRIMARY KEY ({})", key.join(", ")));
     }
-    Ok([
-        format!(
-            "-- ledger::create_table\nCREATE TABLE {table} ({})",
-            parts.join(", ")
-        ),
-        format!("-- ledger::create_table\nCREATE INDEX ON {table} USING brin (_arrival_id)"),
+    let table = quoted(&pipeline.table);
+    Ok(vec![
+        format!("CREATE TABLE {table} (\n  {}\n)", parts.join(",\n  ")),
+        format!("CREATE INDEX ON {table} USING brin (_arrival_id)"),
     ])
 }

@@ -42,6 +42,7 @@ use crate::{
     Whole,
 };
 use database::Database;
+pub(crate) use target::definition;
 
 /// The ledger in an SQLite file.
 pub struct SqliteLedger {

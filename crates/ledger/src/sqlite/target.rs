@@ -140,7 +140,8 @@ fn column_type(declared: &str) -> Result<ColumnType, String> {
 pub(super) async fn create(database: &Database, pipeline: &Pipeline) -> Result<()> {
     let mut writing = database.write().await?;
     if find(writing.connection(), &pipeline.table).await?.is_none() {
-        sqlx::query(&definition(pipeline)?)
+        let statement = format!("-- ledger::create_table\n{}", definition(pipeline)?);
+        sqlx::query(&statement)
             .persistent(false)
             .execute(writing.connection())
             .await
@@ -149,7 +150,8 @@ pub(super) async fn create(database: &Database, pipeline: &Pipeline) -> Result<(
     writing.commit().await
 }
 
-fn definition(pipeline: &Pipeline) -> Result<String> {
+/// The statement that makes the pipeline's table.
+pub(crate) fn definition(pipeline: &Pipeline) -> Result<String> {
     let mut parts = Vec::new();
     for column in declaration::columns(pipeline)? {
         let not_null = if column.not_null { " NOT NULL" } else { "" };
@@ -164,8 +166,8 @@ fn definition(pipeline: &Pipeline) -> Result<String> {
     }
     let table = quote(&pipeline.table.name);
     Ok(format!(
-        "-- ledger::create_table\nCREATE TABLE {table} ({})",
-        parts.join(", ")
+        "CREATE TABLE {table} (\n  {}\n)",
+        parts.join(",\n  ")
     ))
 }
 

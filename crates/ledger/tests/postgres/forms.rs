@@ -159,6 +159,29 @@ async fn every_value_is_what_its_text_would_be() {
     .await;
     check("timestamp", "timestamp", &moments).await;
     check("timestamptz", "timestamptz", &zoned).await;
+    let intervals = [
+        "PT0S",
+        "P1Y2M3DT4H5M6.7S",
+        "P-1Y-2M-3DT-4H-5M-6.000007S",
+        "P178000000Y7M",
+        "P-178956970Y-8M2147483647D",
+        "PT2562047788H54.775807S",
+        "PT-2562047788H-54.775808S",
+        "PT-0.5S",
+    ];
+    check("interval", "interval", &intervals).await;
+    let addresses = [
+        "0.0.0.0/0",
+        "192.0.2.1",
+        "192.0.2.1/24",
+        "255.255.255.255",
+        "::",
+        "2001:db8::1",
+        "2001:db8::/32",
+        "::ffff:192.0.2.1",
+    ];
+    check("inet", "inet", &addresses).await;
+    check("interval", "text", &["P1Y2M3DT4H5M6.7S"]).await;
     check("uuid", "uuid", &uuids).await;
     check("json", "json", &documents).await;
     check("jsonb", "jsonb", &documents).await;

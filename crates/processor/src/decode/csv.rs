@@ -296,6 +296,16 @@ fn hash(text: &[u8]) -> String {
     blake3::hash(text).to_hex()[..16].to_owned()
 }
 
+/// The texts of the fields of the record that was cut last.
+pub(super) fn texts(dialect: &Csv, content: &[u8], cutter: &CsvCutter) -> Vec<String> {
+    let mut resolved = Vec::new();
+    let fields = cutter.fields().iter().map(|field| {
+        let text = text(dialect, content, field, &mut resolved);
+        String::from_utf8_lossy(text).into_owned()
+    });
+    fields.collect()
+}
+
 /// The text of a field, without quotes, escapes and trimmed blanks.
 #[inline]
 fn text<'a>(

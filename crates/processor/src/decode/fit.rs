@@ -1,8 +1,8 @@
 use arrivage_model::ColumnType;
 
 use ColumnType::{
-    BigInt, Boolean, Bytea, Char, Date, DoublePrecision, Integer, Json, Jsonb, Numeric, Real,
-    SmallInt, Text, Time, Timestamp, TimestampTz, Uuid, Varchar,
+    BigInt, Boolean, Bytea, Char, Date, DoublePrecision, Inet, Integer, Interval, Json, Jsonb,
+    Numeric, Real, SmallInt, Text, Time, Timestamp, TimestampTz, Uuid, Varchar,
 };
 
 /// What values must be so that both the declared type and the table's hold them
@@ -32,6 +32,8 @@ pub(super) fn fit(declared: ColumnType, table: ColumnType) -> Option<ColumnType>
         | (Time, Time)
         | (Timestamp, Timestamp)
         | (TimestampTz, TimestampTz)
+        | (Interval, Interval)
+        | (Inet, Inet)
         | (Uuid, Uuid)
         | (Bytea, Bytea) => declared,
         _ => return None,

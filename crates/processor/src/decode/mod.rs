@@ -13,6 +13,7 @@
 mod chunk;
 mod csv;
 mod cut;
+pub mod detect;
 mod fault;
 mod fit;
 mod fixed;
@@ -165,7 +166,11 @@ impl Decoder {
             if self.making.is_full(self.target) {
                 return Ok(Some(self.seal()));
             }
-            match self.reader.cut(self.input.rest(), self.input.ended()) {
+            let cut = self.reader.cut(self.input.rest(), self.input.ended());
+            if !self.reader.is_in_lines() && self.input.encoding().is_some() {
+                return Err(array_in_other_text());
+            }
+            match cut {
                 Cut::More => break,
                 Cut::Blank(line) => self.input.advance(line),
                 Cut::Comment => self.skipping = true,
@@ -178,13 +183,14 @@ impl Decoder {
                 Cut::StrayQuote(line) => self.reject(line, stray_quote())?,
                 Cut::TooLong(beginning) => {
                     self.reject(beginning, too_long(self.plan.max_record))?;
-                    self.skipping = true;
+                    self.skipping = self.reader.is_in_lines();
                 }
             }
         }
         if !self.input.ended() {
             return Ok(None);
         }
+        self.reader.check_end()?;
         self.done = true;
         self.input.finish();
         if let (Some(totals), Some(like)) = (&self.totals, self.plan.format.trailer()) {
@@ -340,6 +346,17 @@ impl Decoder {
 fn state_totals(totals: &mut Option<Totals>, rest: &[u8], places: Vec<Range<usize>>) -> bool {
     let texts: Vec<&[u8]> = places.into_iter().map(|place| &rest[place]).collect();
     totals.as_mut().is_none_or(|totals| totals.state(&texts))
+}
+
+/// Of text that is put into UTF-8 only the places of lines are known.
+fn array_in_other_text() -> DecodeError {
+    DecodeError {
+        code: ErrorCode::Unsupported,
+        message:
+            "it is a JSON array, which is read in UTF-8 only, and with invalid_bytes = \"reject\"; \
+                  deliver it so, or as JSON Lines"
+                .to_owned(),
+    }
 }
 
 fn open_quote() -> Fault {

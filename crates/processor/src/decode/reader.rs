@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use arrivage_model::{Format, RowColumn, Rows};
+use arrivage_model::{ErrorCode, Format, RowColumn, Rows};
 
 use super::csv::CsvReader;
 use super::cut::Cut;
@@ -53,7 +53,7 @@ impl Reader {
                 Self::Csv(Box::new(reader))
             }
             Format::FixedWidth(format) => Self::Fixed(FixedReader::new(plan, format, &captured)),
-            Format::JsonLines(_) => Self::Json(JsonReader::new(plan, captured, &state.members)?),
+            Format::JsonLines(_) => Self::Json(JsonReader::new(plan, captured, &state)?),
         })
     }
 
@@ -117,6 +117,24 @@ impl Reader {
 
     pub(super) fn expects_header(&self) -> bool {
         matches!(self, Self::Csv(reader) if reader.layout().is_none())
+    }
+
+    /// Whether records end where lines do. The elements of an array do not: their
+    /// reader passes over one that is too long by itself.
+    pub(super) fn is_in_lines(&self) -> bool {
+        !matches!(self, Self::Json(reader) if reader.array().is_some())
+    }
+
+    /// Says why the file cannot end here.
+    pub(super) fn check_end(&self) -> Result<(), DecodeError> {
+        match self {
+            Self::Json(reader) if !reader.may_end() => Err(DecodeError {
+                code: ErrorCode::Truncated,
+                message: "its JSON array is not closed; it was cut on its way: deliver it again"
+                    .to_owned(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn ignored(&self) -> &[String] {
@@ -184,6 +202,7 @@ impl Reader {
             },
             Self::Json(reader) => State {
                 members: reader.members(plan),
+                array: reader.array(),
                 ..State::default()
             },
             Self::Fixed(_) => State::default(),

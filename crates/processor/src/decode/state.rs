@@ -4,6 +4,7 @@ use arrivage_model::{Checkpoint, ErrorCode};
 use serde::{Deserialize, Serialize};
 
 use super::DecodeError;
+use super::cut::ArrayState;
 use super::totals::TotalsState;
 
 /// What a decoder needs to go on, besides the place: the checkpoint's opaque
@@ -21,6 +22,12 @@ pub(super) struct State {
     /// JSON: columns that are filled since a record named them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) members: Vec<String>,
+    /// JSON: where in an array the checkpoint is; nothing: between lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) array: Option<ArrayState>,
+    /// Nothing of the file was read yet.
+    #[serde(skip)]
+    pub(super) fresh: bool,
     /// How the text is written, where it has to be put into UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) encoding: Option<EncodingState>,
@@ -71,6 +78,7 @@ impl State {
     pub(super) fn start() -> Self {
         Self {
             line: 1,
+            fresh: true,
             ..Self::default()
         }
     }

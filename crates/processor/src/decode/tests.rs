@@ -1,15 +1,18 @@
+mod array;
 mod csv;
 mod dialects;
 mod differential;
-mod encodings;
+pub(in crate::decode) mod encodings;
 mod fixed;
 mod given_back;
 mod header;
 mod json;
+mod json_suite;
 mod pieces;
 mod places;
 mod polluted;
 mod reference;
+mod spectrum;
 mod state;
 mod totals;
 

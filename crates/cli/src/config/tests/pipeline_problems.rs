@@ -69,8 +69,10 @@ fn modes_have_the_key_they_need() {
 
 #[test]
 fn a_table_is_made_of_declared_columns() {
+    let pipeline = "[[pipeline]]\nname = 'p'\nmatch = ['*']\ntable = 't'\ncreate_table = true";
+    super::sound(&format!("database.url = 'sqlite://x.db'\n{pipeline}"));
     check_pipeline(
-        "create_table = true",
+        "create_table = true\nformat.kind = 'fixed-width'",
         &[
             "2: pipeline.p.column: create_table = true needs every column declared, each with its type",
         ],

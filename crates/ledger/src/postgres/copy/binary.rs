@@ -5,6 +5,8 @@
 //! here without doubt. A value whose own type and column's type do not stand below goes as text,
 //! with its whole row.
 
+use std::net::IpAddr;
+
 use arrivage_model::{ColumnType, Place, Rows};
 
 use super::{Beside, numeric};
@@ -39,6 +41,8 @@ enum Form {
     Date,
     Time,
     Timestamp,
+    Interval,
+    Inet,
 }
 
 pub(super) fn begin(out: &mut Vec<u8>) {
@@ -119,6 +123,8 @@ fn form(value: ColumnType, column: ColumnType) -> Option<Form> {
         (T::Uuid, T::Uuid) => Form::Uuid,
         (T::Date, T::Date) => Form::Date,
         (T::Time, T::Time) => Form::Time,
+        (T::Interval, T::Interval) => Form::Interval,
+        (T::Inet, T::Inet) => Form::Inet,
         (T::Date | T::Timestamp, T::Timestamp) | (T::TimestampTz, T::TimestampTz) => {
             Form::Timestamp
         }
@@ -144,6 +150,8 @@ impl Form {
             }),
             Self::Bytea => measured(out, |out| hexadecimal(&text[2..], out)),
             Self::Uuid => measured(out, |out| hexadecimal(text, out)),
+            Self::Interval => measured(out, |out| interval(text, out)),
+            Self::Inet => measured(out, |out| address(text, out)),
             Self::Date => sized(&(days(text) - EPOCH).to_be_bytes(), out),
             Self::Time => bigint(microseconds(text), out),
             Self::Timestamp => {
@@ -202,6 +210,67 @@ fn hexadecimal(text: &[u8], out: &mut Vec<u8>) {
     let mut digits = text.iter().filter(|byte| **byte != b'-');
     while let (Some(high), Some(low)) = (digits.next(), digits.next()) {
         out.push(digit(*high) << 4 | digit(*low));
+    }
+}
+
+/// Of `P1Y2M3DT4H5M6.7S`: microseconds, days, months.
+fn interval(text: &[u8], out: &mut Vec<u8>) {
+    let (mut months, mut days, mut microseconds) = (0_i64, 0_i64, 0_i64);
+    let mut in_time = false;
+    let mut number = 0..0;
+    for (at, byte) in text.iter().enumerate().skip(1) {
+        let digits = &text[number.start.max(1)..at];
+        let whole = digits
+            .split(|byte| *byte == b'.')
+            .next()
+            .unwrap_or_default();
+        match byte {
+            b'T' => in_time = true,
+            b'Y' => months += 12 * integer(whole),
+            b'M' if !in_time => months += integer(whole),
+            b'D' => days = integer(whole),
+            b'H' => microseconds += 3_600_000_000 * integer(whole),
+            b'M' => microseconds += 60_000_000 * integer(whole),
+            b'S' => microseconds += fractional(digits),
+            _ => continue,
+        }
+        number.start = at + 1;
+    }
+    out.extend_from_slice(&microseconds.to_be_bytes());
+    out.extend_from_slice(&(days as i32).to_be_bytes());
+    out.extend_from_slice(&(months as i32).to_be_bytes());
+}
+
+/// Of `-6.7`, in millionths.
+fn fractional(text: &[u8]) -> i64 {
+    let mut parts = text.splitn(2, |byte| *byte == b'.');
+    let whole = integer(parts.next().unwrap_or_default()) * 1_000_000;
+    let digits = parts.next().unwrap_or_default().iter();
+    let padded = digits.chain([b'0'; 6].iter()).take(6);
+    let part = padded.fold(0, |number, digit| number * 10 + i64::from(digit - b'0'));
+    if text.starts_with(b"-") {
+        whole - part
+    } else {
+        whole + part
+    }
+}
+
+/// Of an address and the bits of its net: family, bits, whether it is of the type cidr, the
+/// length, and the address.
+fn address(text: &[u8], out: &mut Vec<u8>) {
+    let text = std::str::from_utf8(text).unwrap_or_default();
+    let (address, bits) = text.split_once('/').unwrap_or((text, ""));
+    let address: IpAddr = address.parse().expect("a canonical address");
+    let bits = bits.parse().ok();
+    match address {
+        IpAddr::V4(address) => {
+            out.extend_from_slice(&[2, bits.unwrap_or(32), 0, 4]);
+            out.extend_from_slice(&address.octets());
+        }
+        IpAddr::V6(address) => {
+            out.extend_from_slice(&[3, bits.unwrap_or(128), 0, 16]);
+            out.extend_from_slice(&address.octets());
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! Cutting a stream of bytes into records, whatever pieces it comes in.
 
+mod array;
 mod csv;
 mod find;
 mod line;
 
+pub(super) use array::{ArrayCutter, ArrayState, extent};
 pub(super) use csv::{CsvCutter, Field, Quoting};
 pub(super) use line::{LineCutter, line_end};
 

@@ -27,7 +27,10 @@ pub(in crate::decode) fn write(text: &[u8], out: &mut Vec<u8>) -> Result<(), Fau
 ///
 /// The whole text is checked: RFC 8259 to the letter, no name twice in an
 /// object, no U+0000, no half of a surrogate pair, at most 128 levels.
-pub(super) fn members(text: &[u8], mut each: impl FnMut(&[u8], Range<usize>)) -> Result<(), Fault> {
+pub(in crate::decode) fn members(
+    text: &[u8],
+    mut each: impl FnMut(&[u8], Range<usize>),
+) -> Result<(), Fault> {
     let mut walk = Walk::new(text);
     walk.blanks();
     match walk.peek() {

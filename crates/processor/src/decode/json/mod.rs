@@ -1,20 +1,20 @@
-//! Records that are JSON objects, one a line.
+//! Records that are JSON objects: one a line, or the elements of an array.
 
 pub(super) mod document;
 mod names;
 pub(super) mod pointer;
-mod string;
+pub(super) mod string;
 
 use std::ops::Range;
 
 use arrivage_model::{ColumnType, ReasonCode, Rows};
 
-use super::cut::{Cut, LineCutter};
+use super::cut::{ArrayCutter, ArrayState, Cut, LineCutter, extent};
 use super::fault::Fault;
 use super::header::refused;
 use super::layout::{Cell, Content, Layout, write_null};
 use super::plan::{Plan, PlannedColumn, Source, unknown_type};
-use super::state::changed;
+use super::state::{State, changed};
 use super::value::Writer;
 use super::{DecodeError, Guilty};
 use names::{Match, Names};
@@ -25,7 +25,8 @@ use names::{Match, Names};
 /// the first record names it, and until then is left to the database: a serial
 /// number that no record has gets its default, not NULL.
 pub(super) struct JsonReader {
-    cutter: LineCutter,
+    cutter: Cutter,
+    max_record: usize,
     names: Names,
     pointers: Vec<Pointer>,
     /// Where the values of the record stand: of names first, then of pointers.
@@ -36,6 +37,16 @@ pub(super) struct JsonReader {
     active: Vec<bool>,
     captured: Vec<Option<Vec<u8>>>,
     layout: Layout,
+}
+
+/// How the objects stand in the file, which its first character tells.
+enum Cutter {
+    /// No text was seen yet.
+    Undecided(LineCutter),
+    /// One in each line.
+    Lines(LineCutter),
+    /// All in an array.
+    Array(ArrayCutter),
 }
 
 struct Pointer {
@@ -55,8 +66,9 @@ impl JsonReader {
     pub(super) fn new(
         plan: &Plan,
         captured: Vec<Option<Vec<u8>>>,
-        members: &[String],
+        state: &State,
     ) -> Result<Self, DecodeError> {
+        let members = &state.members;
         let mut names = Names::default();
         let by_name = |column: &PlannedColumn, names: &mut Names| match &column.source {
             Source::Name(name) => Some(names.add(name, column.exact)),
@@ -86,7 +98,12 @@ impl JsonReader {
             column.declared || column.required || members.contains(&column.name)
         };
         let mut reader = Self {
-            cutter: LineCutter::new(plan.max_record),
+            cutter: match state.array {
+                Some(array) => Cutter::Array(ArrayCutter::new(plan.max_record, array)),
+                None if state.fresh => Cutter::Undecided(LineCutter::new(plan.max_record)),
+                None => Cutter::Lines(LineCutter::new(plan.max_record)),
+            },
+            max_record: plan.max_record,
             slots: vec![Slot::default(); names.len() + pointers.len()],
             names,
             pointers,
@@ -100,7 +117,44 @@ impl JsonReader {
     }
 
     pub(super) fn cut(&mut self, bytes: &[u8], ended: bool) -> Cut {
-        self.cutter.cut(bytes, ended)
+        if let Cutter::Undecided(lines) = &mut self.cutter {
+            let is_text = |byte: &u8| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+            match bytes.iter().position(is_text) {
+                // Blank lines are passed over either way.
+                None => return lines.cut(bytes, ended),
+                Some(at) if bytes[at] == b'[' => {
+                    let array = ArrayCutter::new(self.max_record, ArrayState::default());
+                    self.cutter = Cutter::Array(array);
+                    return Cut::Blank(extent(bytes, at + 1));
+                }
+                Some(_) => self.cutter = Cutter::Lines(LineCutter::new(self.max_record)),
+            }
+        }
+        match &mut self.cutter {
+            Cutter::Array(array) if !array.is_closed() => array.cut(bytes, ended),
+            Cutter::Undecided(lines) | Cutter::Lines(lines) => lines.cut(bytes, ended),
+            // What follows an array is no part of it, whatever it is.
+            closed => {
+                *closed = Cutter::Lines(LineCutter::new(self.max_record));
+                self.cut(bytes, ended)
+            }
+        }
+    }
+
+    /// Where in an array it stands, if in one.
+    pub(super) fn array(&self) -> Option<ArrayState> {
+        match &self.cutter {
+            Cutter::Array(array) => Some(array.state()),
+            Cutter::Undecided(_) | Cutter::Lines(_) => None,
+        }
+    }
+
+    /// Whether the file may end here: an array has to be closed.
+    pub(super) fn may_end(&self) -> bool {
+        match &self.cutter {
+            Cutter::Array(array) => array.is_closed(),
+            Cutter::Undecided(_) | Cutter::Lines(_) => true,
+        }
     }
 
     pub(super) fn layout(&self) -> &Layout {

@@ -42,7 +42,7 @@ pub(super) fn length(text: &[u8]) -> Result<usize, (usize, Wrong)> {
 }
 
 /// The text of a sound string.
-pub(super) fn text(string: &[u8]) -> Cow<'_, [u8]> {
+pub(in crate::decode) fn text(string: &[u8]) -> Cow<'_, [u8]> {
     let inside = &string[1..string.len() - 1];
     if memchr(b'\\', inside).is_none() {
         return Cow::Borrowed(inside);

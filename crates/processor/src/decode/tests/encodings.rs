@@ -7,7 +7,7 @@ fn two() -> Case {
 }
 
 /// Text as an encoding has it.
-pub(super) fn encode(label: &str, text: &str) -> Vec<u8> {
+pub(in crate::decode) fn encode(label: &str, text: &str) -> Vec<u8> {
     let encoding: Encoding = label.parse().expect(label);
     if encoding == Encoding::UTF_16LE {
         return text.encode_utf16().flat_map(u16::to_le_bytes).collect();

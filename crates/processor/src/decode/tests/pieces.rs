@@ -246,6 +246,30 @@ fn json_cases() -> impl Strategy<Value = Case> {
     )
 }
 
+const ARRAY: [&str; 16] = [
+    "[",
+    "]",
+    ",",
+    "{",
+    "}",
+    "\"",
+    "\\",
+    "\n",
+    "\r\n",
+    "\r",
+    " ",
+    "{\"a\":1}",
+    "{\"a\":2,\"b\":\"],\"}",
+    ",{\"a\":\r\n3}",
+    "x",
+    "],",
+];
+
+/// Files that begin as an array.
+fn array_input() -> impl Strategy<Value = Vec<u8>> {
+    vec(select(ARRAY.to_vec()), 0..30).prop_map(|parts| format!("[{}", parts.concat()).into_bytes())
+}
+
 const ENCODINGS: [&str; 12] = [
     "utf-16le",
     "utf-16be",
@@ -369,6 +393,20 @@ proptest! {
         (input, cuts) in with_cuts(json_input()),
         target in targets(),
     ) {
+        check(&case, &input, &cuts, target);
+    }
+
+    #[test]
+    fn json_arrays_are_read_the_same_in_any_pieces_and_from_any_checkpoint(
+        case in json_cases(),
+        (input, cuts) in with_cuts(array_input()),
+        target in targets(),
+        close in any::<bool>(),
+    ) {
+        let mut input = input;
+        if close {
+            input.push(b']');
+        }
         check(&case, &input, &cuts, target);
     }
 

@@ -4,12 +4,14 @@
 //! what the database reads back as exactly this value. On an error `out` may
 //! hold a part of it.
 
+mod address;
 mod boolean;
 mod bytes;
 mod date;
 mod float;
 mod format;
 mod integer;
+mod interval;
 mod numeric;
 mod text;
 mod time;
@@ -73,6 +75,8 @@ impl Writer {
             ColumnType::Time => time::write(text, out),
             ColumnType::Timestamp => time::write_timestamp(text, out),
             ColumnType::TimestampTz => time::write_timestamptz(text, out),
+            ColumnType::Interval => interval::write(text, out),
+            ColumnType::Inet => address::write(text, out),
             ColumnType::Uuid => uuid::write(text, out),
             ColumnType::Json | ColumnType::Jsonb => document::write(text, out),
             ColumnType::Bytea => bytes::write(text, out),

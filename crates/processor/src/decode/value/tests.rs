@@ -5,7 +5,7 @@ mod numbers;
 use arrivage_model::{ColumnType, ReasonCode};
 
 use super::Writer;
-use ReasonCode::{NotABoolean, NotAUuid, NotHex, TooLong};
+use ReasonCode::{NotABoolean, NotAUuid, NotAnAddress, NotAnInterval, NotHex, OutOfRange, TooLong};
 
 fn writer(kind: &str) -> Writer {
     let kind: ColumnType = kind.parse().expect(kind);
@@ -137,6 +137,80 @@ fn bytes_are_hexadecimal() {
             ("0xab", Err(NotHex)),
             ("\\xzz", Err(NotHex)),
             ("ab cd", Err(NotHex)),
+        ],
+    );
+}
+
+#[test]
+fn intervals_keep_months_days_and_time_apart() {
+    check(
+        "interval",
+        &[
+            ("P1Y2M3DT4H5M6.70S", Ok("P1Y2M3DT4H5M6.7S")),
+            ("P14M", Ok("P1Y2M")),
+            ("P2W1D", Ok("P15D")),
+            ("PT90M", Ok("PT1H30M")),
+            ("PT-0.5S", Ok("PT-0.5S")),
+            ("P-1Y2M", Ok("P-10M")),
+            ("PT0S", Ok("PT0S")),
+            ("P0D", Ok("PT0S")),
+            ("PT0.000001S", Ok("PT0.000001S")),
+            ("1 year 2 mons 3 days 04:05:06.7", Ok("P1Y2M3DT4H5M6.7S")),
+            ("-1 days +26:00:00", Ok("P-1DT26H")),
+            ("3 months", Ok("P3M")),
+            ("26:30", Ok("PT26H30M")),
+            ("-00:00:00.5", Ok("PT-0.5S")),
+            ("PT0.0000001S", Err(NotAnInterval)),
+            ("P", Err(NotAnInterval)),
+            ("PT", Err(NotAnInterval)),
+            ("P1DT", Err(NotAnInterval)),
+            ("P1S", Err(NotAnInterval)),
+            ("PT1S1H", Err(NotAnInterval)),
+            ("P1.5D", Err(NotAnInterval)),
+            ("P1", Err(NotAnInterval)),
+            ("P é1D", Err(NotAnInterval)),
+            ("p1d", Err(NotAnInterval)),
+            ("1", Err(NotAnInterval)),
+            ("1 day 1 year", Err(NotAnInterval)),
+            ("1 fortnight", Err(NotAnInterval)),
+            ("1 day ago", Err(NotAnInterval)),
+            ("1  day", Err(NotAnInterval)),
+            ("00:60:00", Err(NotAnInterval)),
+            ("00:00:+5", Err(NotAnInterval)),
+            ("00:00:055", Err(NotAnInterval)),
+            ("1:00:00", Err(NotAnInterval)),
+            ("", Err(NotAnInterval)),
+            ("P200000000Y", Err(OutOfRange)),
+            ("P9999999999D", Err(OutOfRange)),
+            ("PT9999999999H", Err(OutOfRange)),
+            ("P99999999999999999999D", Err(OutOfRange)),
+        ],
+    );
+}
+
+#[test]
+fn addresses_are_those_of_the_internet_protocol() {
+    check(
+        "inet",
+        &[
+            ("192.0.2.1", Ok("192.0.2.1")),
+            ("192.0.2.1/24", Ok("192.0.2.1/24")),
+            ("192.0.2.1/32", Ok("192.0.2.1")),
+            ("0.0.0.0/0", Ok("0.0.0.0/0")),
+            ("2001:DB8:0:0::1", Ok("2001:db8::1")),
+            ("::ffff:192.0.2.1/96", Ok("::ffff:192.0.2.1/96")),
+            ("::1/128", Ok("::1")),
+            ("192.0.2", Err(NotAnAddress)),
+            ("192.0.2.256", Err(NotAnAddress)),
+            ("192.0.2.01", Err(NotAnAddress)),
+            ("192.0.2.1/33", Err(NotAnAddress)),
+            ("192.0.2.1/08", Err(NotAnAddress)),
+            ("192.0.2.1/+8", Err(NotAnAddress)),
+            ("192.0.2.1/", Err(NotAnAddress)),
+            (" 192.0.2.1", Err(NotAnAddress)),
+            ("fe80::1%eth0", Err(NotAnAddress)),
+            ("localhost", Err(NotAnAddress)),
+            ("", Err(NotAnAddress)),
         ],
     );
 }

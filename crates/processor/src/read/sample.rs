@@ -1,0 +1,75 @@
+use std::sync::Arc;
+
+use arrivage_model::{Checkpoint, Compression, Limits, Object};
+use arrivage_store::{Persistence, Store};
+
+use super::{Opened, Source, open, read_block, reading};
+use crate::fate::LoadError;
+use crate::magic::Codec;
+
+/// So many decompressed bytes show how a file is written.
+const SAMPLE: usize = 1 << 20;
+
+/// How an object begins.
+#[derive(Clone, Debug)]
+pub struct Beginning {
+    /// Its first bytes, decompressed; at most about 1 MiB.
+    pub bytes: Vec<u8>,
+    /// They are all it has.
+    pub whole: bool,
+    /// How it is compressed.
+    pub compression: Compression,
+}
+
+/// Reads the beginning of an object, in a window of so many bytes.
+pub(crate) async fn beginning(
+    store: Arc<dyn Store>,
+    object: Object,
+    limits: Limits,
+    window: u64,
+) -> Result<Beginning, LoadError> {
+    let source = Source {
+        store,
+        object,
+        from: Checkpoint::default(),
+        digests: Vec::new(),
+        limits,
+        window,
+        progress: Arc::new(|| {}),
+        // The rest of the object is not asked for.
+        persistence: Persistence {
+            part: SAMPLE as u64,
+            ahead: false,
+            ..Persistence::default()
+        },
+    };
+    let Opened {
+        bytes: mut stream,
+        codec,
+        ..
+    } = open(&source).await?;
+    let mut bytes = Vec::new();
+    let mut whole = false;
+    while !whole && bytes.len() < SAMPLE {
+        let block = read_block(&mut stream).await;
+        let block = block.map_err(|error| reading(error, window))?;
+        whole = block.is_empty();
+        bytes.extend_from_slice(&block);
+    }
+    Ok(Beginning {
+        bytes,
+        whole,
+        compression: compression(codec),
+    })
+}
+
+fn compression(codec: Codec) -> Compression {
+    match codec {
+        Codec::None => Compression::None,
+        Codec::Gzip => Compression::Gzip,
+        Codec::Zstd => Compression::Zstd,
+        Codec::Bzip2 => Compression::Bzip2,
+        Codec::Xz => Compression::Xz,
+        Codec::Lz4 => Compression::Lz4,
+    }
+}
