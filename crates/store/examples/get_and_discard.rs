@@ -26,6 +26,7 @@ async fn main() -> Result<()> {
             ..AwsSettings::default()
         },
         path_style: true,
+        ..S3Settings::default()
     };
     let stores = Stores::new(settings, BTreeMap::new());
     let store = stores.get(StoreKind::S3);

@@ -109,16 +109,16 @@ fn column(column: &Column) -> Vec<(&'static str, String)> {
     if let Some(kind) = column.kind {
         keys.push(("type", quoted(&kind.to_string())));
     }
-    let from = column.from.as_ref().map(|from| match from {
-        ColumnSource::Name(text) | ColumnSource::Pointer(text) => quoted(text),
-        ColumnSource::Capture(name) => quoted(&format!("{{{name}}}")),
-        ColumnSource::Position(position) => position.to_string(),
+    keys.extend(column.from.as_ref().map(|from| match from {
+        ColumnSource::Name(text) | ColumnSource::Pointer(text) => ("from", quoted(text)),
+        ColumnSource::Capture(name) => ("from", quoted(&format!("{{{name}}}"))),
+        ColumnSource::Position(position) => ("from", position.to_string()),
         ColumnSource::Range(range) => {
             let last = range.last.map_or(String::new(), |last| last.to_string());
-            quoted(&format!("{}-{last}", range.first))
+            ("from", quoted(&format!("{}-{last}", range.first)))
         }
-    });
-    keys.extend(from.map(|from| ("from", from)));
+        ColumnSource::Constant(text) => ("constant", quoted(text)),
+    }));
     keys.extend(
         column
             .format

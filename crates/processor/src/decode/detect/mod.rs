@@ -251,6 +251,7 @@ fn pipeline(
             max_ratio: None,
         },
         sidecar: None,
+        ignored_names: Vec::new(),
     }
 }
 
