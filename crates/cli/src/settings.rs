@@ -299,8 +299,10 @@ tables! {
         name: String,
         /// PostgreSQL's name of it; otherwise the table's.
         r#type: Option<ColumnType>,
-        /// A header, a position (1 is the first), positions of a line (`1-8`, or `9-` up to its end), a JSON pointer (`/a/b`) or a capture of `match` (`{name}`); otherwise the column's own name.
+        /// A header, a position (1 is the first), positions of a line (`1-8`, or `9-` up to its end), a JSON pointer (`/a/b`), a capture of `match` (`{name}`), or what is known of the arrival: `{object.key}`, `{object.url}`, `{object.etag}`, `{object.last_modified}`, `{arrival.id}`; otherwise the column's own name.
         from: Option<Origin>,
+        /// The same value in every row, as the file would write it, instead of `from`.
+        constant: Option<Scalar>,
         /// How dates and times are written (strftime); otherwise ISO 8601.
         format: Option<String>,
         /// The decimal mark.

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::{ArrivalId, ETag, Location, Object, StoreKind, VersionId};
+use crate::{ArrivalId, Captures, ETag, Location, Object, StoreKind, VersionId};
 
 /// Where an arrival stands in its life; `docs/states.md` has the chart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -226,6 +226,32 @@ pub struct Arrival {
 }
 
 impl Arrival {
+    /// What is known of every arrival, and may fill columns as captures do. No glob
+    /// captures under such a name.
+    pub const FACTS: [&str; 5] = [
+        "arrival.id",
+        "object.key",
+        "object.url",
+        "object.etag",
+        "object.last_modified",
+    ];
+
+    /// Its facts by their names; without a time where nobody told it.
+    #[must_use]
+    pub fn facts(&self) -> Captures {
+        let facts = [
+            Some(self.id.to_string()),
+            Some(self.key.clone()),
+            Some(self.url.clone()),
+            Some(self.etag.to_string()),
+            self.last_modified.map(|time| time.to_rfc3339()),
+        ];
+        let named = Self::FACTS.into_iter().zip(facts);
+        named
+            .filter_map(|(name, fact)| Some((name.to_owned(), fact?)))
+            .collect()
+    }
+
     /// Where it is.
     #[must_use]
     pub fn location(&self) -> Location {

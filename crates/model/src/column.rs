@@ -212,8 +212,11 @@ pub enum ColumnSource {
     Range(Range),
     /// The value at this JSON pointer (RFC 6901).
     Pointer(String),
-    /// The part of the key that `{name}` in the pipeline's `match` captured.
+    /// The part of the key that `{name}` in the pipeline's `match` captured; or a fact of
+    /// the arrival, one of [`Arrival::FACTS`](crate::Arrival::FACTS).
     Capture(String),
+    /// The same text in every row, as the file would write it.
+    Constant(String),
 }
 
 /// Positions of a line; the first of all is 1.

@@ -306,11 +306,12 @@ impl Processor {
             bytes: allowance.budget.share(),
             records: CHUNK_RECORDS,
         };
+        let place = claim.arrival.location();
+        let mut captures = self.router.captures(&job.pipeline, &place);
+        captures.extend(claim.arrival.facts());
         let decoding = Decoding {
             plan: Arc::clone(&job.plan),
-            captures: self
-                .router
-                .captures(&job.pipeline, &claim.arrival.location()),
+            captures,
             records: announced.records,
             target,
             budget: allowance.budget,

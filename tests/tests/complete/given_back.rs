@@ -41,9 +41,8 @@ async fn rejects_are_mended_and_dropped_again(to: Destination) -> Result<()> {
     assert_eq!(arrival["records_rejected"], 0);
     let rows = world
         .to
-        .sql("SELECT id, amount FROM items ORDER BY id")
-        .await?;
-    assert_eq!(rows, "1|1.00\n2|2.00\n3|3.00\n4|4.00");
+        .sql("SELECT id FROM items WHERE amount = id ORDER BY id");
+    assert_eq!(rows.await?, "1\n2\n3\n4");
 
     let both = world
         .arrivage

@@ -1,4 +1,4 @@
-use arrivage_model::{Column, ColumnSource, ColumnType, Pattern, Range};
+use arrivage_model::{Arrival, Column, ColumnSource, ColumnType, Pattern, Range};
 use chrono::format::{Item, StrftimeItems};
 
 use crate::settings::{self, Format, Key, List, Origin, Reader, Typed};
@@ -43,6 +43,15 @@ fn source(
     patterns: Option<&[Pattern]>,
     reader: &mut Reader<'_>,
 ) -> Option<Option<ColumnSource>> {
+    if let Key::Here(constant) = &typed.constant {
+        if matches!(typed.from, Key::Here(_)) {
+            reader.complain(
+                &constant.place,
+                "it is the same in every row; leave from out",
+            );
+        }
+        return Some(Some(ColumnSource::Constant(constant.value.0.clone())));
+    }
     let from = match &typed.from {
         Key::Absent => {
             let fixed = matches!(format?.value, Format::FixedWidth(_));
@@ -131,6 +140,16 @@ fn capture(text: &str) -> Option<&str> {
 }
 
 fn captured(name: &str, patterns: &[Pattern]) -> Result<(), String> {
+    if Arrival::FACTS.contains(&name) {
+        return Ok(());
+    }
+    // No glob can capture under such a name.
+    if name.contains('.') {
+        let facts = Arrival::FACTS.join("}, {");
+        return Err(format!(
+            "{{{name}}} is not known of arrivals; {{{facts}}} are"
+        ));
+    }
     let without = |pattern: &&Pattern| !pattern.capture_names().iter().any(|known| known == name);
     match patterns.iter().find(without) {
         None => Ok(()),

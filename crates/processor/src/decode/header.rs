@@ -97,7 +97,11 @@ impl<'a> Header<'a> {
             let found = match &column.source {
                 Source::Field(field) => Some(*field).filter(|field| *field < self.width),
                 Source::Name(name) => self.find(column, name)?,
-                Source::Pointer(_) | Source::Capture(_) | Source::Extra | Source::Range(_) => {
+                Source::Pointer(_)
+                | Source::Capture(_)
+                | Source::Constant(_)
+                | Source::Extra
+                | Source::Range(_) => {
                     continue;
                 }
             };

@@ -5,6 +5,7 @@ use arrivage_model::{Captures, ColumnType, ErrorCode, ReasonCode, RowColumn, Row
 use super::DecodeError;
 use super::fault::Fault;
 use super::plan::{Plan, PlannedColumn, Source};
+use super::value::Writer;
 
 /// What the rows of a file are made of: the plan, completed by what the file
 /// says of itself.
@@ -96,7 +97,7 @@ fn push(rows: &mut Rows, text: &[u8]) {
     });
 }
 
-/// The canonical texts of the columns that are filled from the object's key.
+/// The canonical texts of the columns that are filled with the same in every row.
 pub(super) fn captured(
     plan: &Plan,
     captures: &Captures,
@@ -108,13 +109,18 @@ pub(super) fn captured(
 }
 
 fn from_key(column: &PlannedColumn, captures: &Captures) -> Result<Option<Vec<u8>>, DecodeError> {
-    let (Source::Capture(name), Ok(writer)) = (&column.source, &column.writer) else {
+    let Ok(writer) = &column.writer else {
         return Ok(None);
+    };
+    let name = match &column.source {
+        Source::Capture(name) => name,
+        Source::Constant(text) => return Ok(constant(writer, text)),
+        _ => return Ok(None),
     };
     let refused = |why: String| DecodeError {
         code: ErrorCode::Target,
         message: format!(
-            "the column {} is filled from {{{name}}} in the object's key, and {why}",
+            "the column {} is filled from {{{name}}}, and {why}",
             column.name
         ),
     };
@@ -131,7 +137,14 @@ fn from_key(column: &PlannedColumn, captures: &Captures) -> Result<Option<Vec<u8
         }
         (None, Some(default)) => Ok(Some(default.clone())),
         (None, None) => Err(refused(
-            "the key was not matched by a pattern with it".to_owned(),
+            "nothing is known of it: no pattern of match took the object's key, or nobody told its time".to_owned(),
         )),
     }
+}
+
+/// That it fits was found out with the plan.
+fn constant(writer: &Writer, text: &str) -> Option<Vec<u8>> {
+    let mut value = Vec::new();
+    let written = writer.write(text.as_bytes(), &mut value);
+    written.ok().map(|()| value)
 }

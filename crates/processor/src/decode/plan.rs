@@ -64,6 +64,8 @@ pub(super) enum Source {
     Pointer(Vec<String>),
     /// A part of the object's key.
     Capture(String),
+    /// This text, in every row.
+    Constant(String),
     /// The fields that no other column takes.
     Extra,
     /// What stands between two positions of a line.

@@ -200,6 +200,11 @@ fn from_is_a_name_a_position_a_pointer_or_a_capture() {
     check("csv", "'/a'", ColumnSource::Name("/a".into()));
     check("csv", "3", ColumnSource::Position(3));
     check("csv", "'{day}'", ColumnSource::Capture("day".into()));
+    let key = ColumnSource::Capture("object.key".into());
+    check("csv", "'{object.key}'", key);
+    let constant = pipeline("[[pipeline.column]]\nname = 'c'\nconstant = 7");
+    let seven = ColumnSource::Constant("7".into());
+    assert_eq!(constant.columns[0].from, Some(seven));
     check("json-lines", "'a'", ColumnSource::Name("a".into()));
     check(
         "json-lines",

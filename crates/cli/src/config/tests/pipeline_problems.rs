@@ -175,6 +175,14 @@ fn columns_come_from_somewhere() {
     check_one("from = 0", "from: positions begin at 1");
     check_one("from = ''", "from: it is empty");
     check_one(
+        "constant = 'b'\nfrom = 'a'",
+        "constant: it is the same in every row; leave from out",
+    );
+    check_one(
+        "from = '{object.name}'",
+        "from: {object.name} is not known of arrivals; {arrival.id}, {object.key}, {object.url}, {object.etag}, {object.last_modified} are",
+    );
+    check_one(
         "from = '{day}'",
         "from: every glob of match has to capture {day}, but \"s3://b/**\" does not",
     );

@@ -1,4 +1,6 @@
-use arrivage_model::{Column, ColumnSource, ColumnType, Csv, Format, Pipeline, TableColumn};
+use arrivage_model::{
+    Arrival, Column, ColumnSource, ColumnType, Csv, Format, Pipeline, TableColumn,
+};
 
 use super::{PlannedColumn, Source, unknown_type};
 use crate::decode::fit::fit;
@@ -20,7 +22,10 @@ pub(super) fn has_position(column: &Column) -> bool {
 }
 
 pub(super) fn is_captured(column: &Column) -> bool {
-    matches!(column.from, Some(ColumnSource::Capture(_)))
+    matches!(
+        column.from,
+        Some(ColumnSource::Capture(_) | ColumnSource::Constant(_))
+    )
 }
 
 impl Declared<'_> {
@@ -30,11 +35,16 @@ impl Declared<'_> {
         let writer = self.writer().map_err(|problem| found.push(problem)).ok();
         let default = match (&self.declared.default, &writer) {
             (Some(text), Some(writer)) => self
-                .default(text, writer)
+                .canonical("default", text, writer)
                 .map_err(|problem| found.push(problem))
                 .ok(),
             _ => None,
         };
+        if let (Some(Source::Constant(text)), Some(writer)) = (&source, &writer)
+            && let Err(problem) = self.canonical("constant", text, writer)
+        {
+            found.push(problem);
+        }
         let prefix = format!(
             "pipeline.{}.column.{}",
             self.pipeline.name, self.declared.name
@@ -92,11 +102,13 @@ impl Declared<'_> {
                         .iter()
                         .any(|pattern| pattern.capture_names().contains(name))
                 };
-                if !captured(name) {
+                let is_fact = Arrival::FACTS.contains(&name.as_str());
+                if !is_fact && !captured(name) {
                     return Err(format!("from: no pattern in match captures {{{name}}}"));
                 }
                 Ok(Source::Capture(name.clone()))
             }
+            ColumnSource::Constant(text) => Ok(Source::Constant(text.clone())),
         }
     }
 
@@ -138,14 +150,14 @@ impl Declared<'_> {
         }
     }
 
-    fn default(&self, text: &str, writer: &Writer) -> Result<Vec<u8>, String> {
+    fn canonical(&self, key: &str, text: &str, writer: &Writer) -> Result<Vec<u8>, String> {
         let mut value = Vec::new();
         if text.contains('\0') {
-            return Err("default: it holds U+0000".to_owned());
+            return Err(format!("{key}: it holds U+0000"));
         }
         match writer.write(text.as_bytes(), &mut value) {
             Ok(()) => Ok(value),
-            Err(fault) => Err(format!("default: {}", fault.reason)),
+            Err(fault) => Err(format!("{key}: {}", fault.reason)),
         }
     }
 }

@@ -92,6 +92,10 @@ fn a_source_must_suit_the_format() {
         "pipeline.p.column.id.from: no pattern in match captures {shop}",
     );
     check(
+        &declared(csv("id integer"), ColumnSource::Constant("many".to_owned())),
+        "pipeline.p.column.id.constant: \"many\" is no whole number: a sign and digits make one",
+    );
+    check(
         &declared(headless(), name()),
         "pipeline.p.column.id.from: \"Nr\" names a header, and header = false; give the position of the field",
     );

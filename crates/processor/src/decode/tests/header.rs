@@ -148,6 +148,13 @@ fn a_column_may_be_filled_from_the_key() {
         .declare(day())
         .dialect(|csv| csv.header = false);
     positions.check("1,x\n", &["1|2024-01-02|x"]);
+    let constant = || from("day", ColumnSource::Constant("2000-01-01".to_owned()));
+    csv(columns)
+        .declare(constant())
+        .check("id,day\n1,x\n", &["1|2000-01-01"]);
+    json_lines(columns)
+        .declare(constant())
+        .check("{\"id\":1}\n", &["1|2000-01-01"]);
     let refused = |captures: Captures| -> DecodeError {
         let mut case = csv(columns).declare(day());
         case.captures = captures;
@@ -169,7 +176,7 @@ fn a_column_may_be_filled_from_the_key() {
     assert!(
         refused(Captures::new())
             .message
-            .contains("not matched by a pattern")
+            .contains("nothing is known of it")
     );
 }
 
