@@ -168,7 +168,10 @@ async fn a_sidecar_that_stays_away_fails_its_file(to: Destination) -> Result<()>
 async fn an_object_waits_for_its_sidecar_in_a_bucket(to: Destination) -> Result<()> {
     let complete = "complete = { sidecar = \"{name}.md5\" }";
     let scene = Scene::new(to, "", complete).await?;
-    scene.put("in/a.csv", b"order_id\n1\n");
+    scene.put(
+        "in/a.csv",
+        b"order_id,customer,amount,ordered_on,note\n1,,,,\n",
+    );
     // Its digest comes later: until then it says nothing.
     scene.put("in/a.csv.md5", b"");
     let _running = scene.arrivage.start(&["run"])?;
