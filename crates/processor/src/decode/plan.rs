@@ -1,10 +1,11 @@
 mod declared;
+mod trailer;
 
 use std::collections::HashMap;
 
 use arrivage_model::{
     Column, ColumnType, Csv, Encoding, ExtraColumns, Format, InvalidBytes, Mode, Pipeline, Range,
-    Table, TableColumn, Total, TrailerPattern,
+    Table, TableColumn, TrailerPattern,
 };
 
 use super::header::loosely;
@@ -91,7 +92,7 @@ impl Plan {
         let mut problems = Vec::new();
         let mut columns = join(pipeline, table, &mut problems);
         let extra = keep_extra(pipeline, table, &mut columns, &mut problems);
-        let trailer = trailer(pipeline, &columns, &mut problems);
+        let trailer = trailer::pattern(pipeline, &columns, &mut problems);
         let pipeline_name = &pipeline.name;
         if columns.is_empty() && problems.is_empty() {
             problems.push(format!(
@@ -128,58 +129,11 @@ impl Plan {
             positions_declared: pipeline.columns.iter().any(declared::has_position),
             extra,
             totals: trailer.as_ref().map_or_else(Vec::new, |pattern| {
-                totals::wanted(pattern, |name| decimal_of(pipeline, name))
+                totals::wanted(pattern, |name| trailer::decimal_of(pipeline, name))
             }),
             trailer,
         })
     }
-}
-
-/// The lines that are no records; columns that they state sums of have to be there, and
-/// to be numbers that are summed exactly.
-fn trailer(
-    pipeline: &Pipeline,
-    columns: &[PlannedColumn],
-    problems: &mut Vec<String>,
-) -> Option<TrailerPattern> {
-    let text = pipeline.format.trailer()?;
-    let mut complain = |what: String| {
-        let name = &pipeline.name;
-        problems.push(format!("pipeline.{name}.format.trailer: {what}"));
-    };
-    let pattern = match TrailerPattern::new(text) {
-        Ok(pattern) => pattern,
-        Err(error) => {
-            complain(error.to_string());
-            return None;
-        }
-    };
-    for total in pattern.totals() {
-        let Total::Sum { column: name } = total else {
-            continue;
-        };
-        let column = columns.iter().find(|column| column.name == *name);
-        let kind = column.and_then(|column| column.writer.as_ref().ok());
-        match kind.map(|writer| writer.kind) {
-            None => complain(format!(
-                "the table {} has no column {name:?}",
-                pipeline.table
-            )),
-            Some(
-                ColumnType::SmallInt
-                | ColumnType::Integer
-                | ColumnType::BigInt
-                | ColumnType::Numeric(_),
-            ) => {}
-            Some(kind) => complain(format!("{name:?} is of type {kind}, which is not summed")),
-        }
-    }
-    Some(pattern)
-}
-
-fn decimal_of(pipeline: &Pipeline, column: &str) -> char {
-    let declared = pipeline.columns.iter().find(|known| known.name == column);
-    declared.map_or('.', |column| column.decimal)
 }
 
 /// Lets the column for fields without a column take them, where they are kept.

@@ -1,7 +1,9 @@
 use std::fs;
+use std::time::Duration;
 
 use anyhow::Result;
-use arrivage_model::{ETag, State, StoreKind};
+use arrivage_model::{ETag, Holds, Sidecar, State, StoreKind};
+use futures::FutureExt;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tempfile::TempDir;
 
@@ -335,5 +337,47 @@ async fn notifications_are_counted_by_what_became_of_them() -> Result<()> {
         told.contains("arrivage_source_errors_total{source=\"test\"} 0"),
         "{told}"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_sidecar_is_neither_registered_nor_ignored_and_wakes_what_waits_for_it() -> Result<()> {
+    let bench = bench(Mode::Append).await?;
+    let path = bench.inbox.path().display();
+    let waiting = Arc::new(Pipeline {
+        sidecar: Some(Sidecar {
+            name: "{name}.done".parse()?,
+            holds: Holds::Nothing,
+            within: Duration::from_secs(3600),
+        }),
+        ..(*pipeline("orders", Mode::Append, &[&format!("{path}/*")])).clone()
+    });
+    let wake = Arc::new(Notify::new());
+    let stores = stores(bench.inbox.path(), None);
+    let router = router(&[waiting], bench.inbox.path());
+    let intake = bench.books.intake("test", &stores, &router);
+    let intake = intake.waking(Some(Arc::clone(&wake)));
+    bench.write("a.csv", "1\n")?;
+    bench.write("a.csv.done", "")?;
+    let id = id(&intake.take(&[found("a.csv", "1")]).await?[0]);
+    wake.notified().await;
+
+    let due = async |statement: &str| {
+        let due = format!("UPDATE arrivage.arrival SET {statement} WHERE id = {id}");
+        bench.books.sql(&due).await;
+    };
+    due("due_at = now() + interval '1 day', awaits = 'a.csv.done'").await;
+    let taken = intake.take(&[found("a.csv.done", "2")]).await?;
+    assert_eq!(taken, [Taken::Nothing]);
+    wake.notified().await;
+    let waits = "SELECT count(*) FROM arrivage.arrival WHERE due_at > now()";
+    assert_eq!(bench.books.sql(waits).await.trim(), "0");
+    let kept =
+        "SELECT (SELECT count(*) FROM arrivage.arrival), (SELECT count(*) FROM arrivage.ignored)";
+    assert_eq!(bench.books.sql(kept).await.trim(), "1|0");
+
+    // Nothing waits for it now: nobody is woken.
+    intake.take(&[found("a.csv.done", "3")]).await?;
+    assert!(wake.notified().now_or_never().is_none());
     Ok(())
 }
