@@ -314,9 +314,8 @@ impl Processor {
             bytes: allowance.budget.share(),
             records: CHUNK_RECORDS,
         };
-        let mut captures = self
-            .router
-            .captures(&job.pipeline, &claim.arrival.location());
+        let place = claim.arrival.location();
+        let mut captures = self.router.captures(&job.pipeline, &place);
         captures.extend(claim.arrival.facts());
         let decoding = Decoding {
             plan: Arc::clone(&job.plan),
