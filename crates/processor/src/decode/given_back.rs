@@ -13,6 +13,8 @@ pub struct GivenBack {
     skip_last: u64,
     header: Option<String>,
     trailer: Option<String>,
+    /// A record has one line, though it stood on several in an array.
+    in_one_line: bool,
 }
 
 /// Why rejects, or one of them, cannot be given back.
@@ -52,6 +54,7 @@ impl GivenBack {
                 false => None,
             },
             trailer: pipeline.format.trailer().map(str::to_owned),
+            in_one_line: matches!(pipeline.format, Format::JsonLines(_)),
         })
     }
 
@@ -78,7 +81,11 @@ impl GivenBack {
         if raw.len() + 3 >= Reject::MAX_RAW {
             return Err(NotGivenBack::Cut);
         }
-        self.write(&format!("{raw}\n"))
+        match self.in_one_line {
+            // In JSON a line end is a blank as any other.
+            true => self.write(&format!("{}\n", raw.replace(['\r', '\n'], " "))),
+            false => self.write(&format!("{raw}\n")),
+        }
     }
 
     /// What stands after the last of so many records, and whether a person has to fill in

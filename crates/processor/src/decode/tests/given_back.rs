@@ -71,6 +71,24 @@ fn rejects_come_back_in_the_format_of_their_file() {
 }
 
 #[test]
+fn elements_of_an_array_come_back_as_lines() {
+    let case = json_lines("id bigint");
+    let input = b"[{\"id\":1},\n{\n  \"id\": \"x\"\r\n},{\"id\":}]";
+    let chunks = case.chunks(input, &[], &Checkpoint::default(), LARGE);
+    let chunks = chunks.expect("can be read");
+    let file = GivenBack::new(&case.pipeline, None).expect("no header is needed");
+    let rejects = chunks.iter().flat_map(|chunk| &chunk.rejects);
+    let lines: Vec<u8> = rejects
+        .flat_map(|reject| file.record(&reject.raw).expect("it is short"))
+        .collect();
+    assert_eq!(
+        String::from_utf8_lossy(&lines),
+        "{   \"id\": \"x\"  }\n{\"id\":}\n"
+    );
+    case.check(&lines, &["!not_a_number id", "!not_json"]);
+}
+
+#[test]
 fn what_was_not_kept_is_not_given_back() {
     let case = csv("id bigint");
     let header = GivenBack::new(&case.pipeline, Some(r#"{"line":2}"#));
