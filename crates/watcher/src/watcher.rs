@@ -203,25 +203,25 @@ async fn run(
             let (name, unreadable) = (source.name.clone(), source.unreadable);
             let queue = SqsQueue::new(source, None);
             let receiver = Receiver::new(name, unreadable, queue, intake, monitor);
-            receiver.run(stop).await;
+            Box::pin(receiver.run(stop)).await;
         }
         Source::Amqp(source) => {
             let (name, unreadable) = (source.name.clone(), source.unreadable);
             let queue = AmqpQueue::new(source);
             let receiver = Receiver::new(name, unreadable, queue, intake, monitor);
-            receiver.run(stop).await;
+            Box::pin(receiver.run(stop)).await;
         }
         Source::Nats(source) => {
             let (name, unreadable) = (source.name.clone(), source.unreadable);
             let queue = NatsQueue::new(source);
             let receiver = Receiver::new(name, unreadable, queue, intake, monitor);
-            receiver.run(stop).await;
+            Box::pin(receiver.run(stop)).await;
         }
         Source::Table(source) => {
             let (name, unreadable) = (source.name.clone(), source.unreadable);
             let queue = TableQueue::new(source);
             let receiver = Receiver::new(name, unreadable, queue, intake, monitor);
-            receiver.run(stop).await;
+            Box::pin(receiver.run(stop)).await;
         }
         Source::Folder(source) => Looker::new(source, router, intake, monitor).run(stop).await,
         Source::Listing(source) => {

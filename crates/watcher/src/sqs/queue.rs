@@ -93,7 +93,8 @@ impl SqsQueue {
             ..AwsSettings::default()
         };
         // Said again, or the environment would outdo what the source names.
-        let config = aws_sdk_sqs::config::Builder::from(&aws_config(&settings).await)
+        let config = Box::pin(aws_config(&settings)).await;
+        let config = aws_sdk_sqs::config::Builder::from(&config)
             .endpoint_url(endpoint)
             .build();
         Ok(self.client.insert(Client::from_conf(config)).clone())
