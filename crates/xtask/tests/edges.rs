@@ -299,6 +299,7 @@ fn sources() -> Vec<Source> {
             .to_owned();
         let is_for_tests = path.ends_with("/tests.rs")
             || path.contains("/tests/")
+            || path.contains("/conformance")
             || path.starts_with("crates/testkit/")
             || path.starts_with("crates/xtask/");
         let text = fs::read_to_string(&file).expect("a readable source");

@@ -251,7 +251,9 @@ pub(crate) async fn a_cancelled_load_commits_nothing_more_and_goes_on_by_replay<
     let begin = Checkpoint::default();
     let reached = world.load(&claim.lease, &orders, &begin, &[1]).await;
     let reached = reached.expect("loads");
+    let before = world.arrival(id).await.fence;
     world.ledger.cancel(&[id]).await.expect("is answered");
+    assert_eq!(world.arrival(id).await.fence, before + 1);
     let late = world.load(&claim.lease, &orders, &reached, &[2]).await;
     assert!(late.is_err(), "its fence is higher");
     assert_eq!(world.numbers("orders").await, [1]);

@@ -45,6 +45,31 @@ async fn postgres_a_row_that_was_written_over_meanwhile_is_another_message() -> 
 }
 
 #[tokio::test]
+async fn postgres_another_row_in_the_same_place_is_another_message() -> Result<()> {
+    let (database, source) = table(NAMES).await?;
+    let insert = async |key: &str| {
+        let insert = format!("INSERT INTO minio_events VALUES ('{key}', '{{\"key\": \"{key}\"}}')");
+        database.sql(&insert).await?;
+        let place = "SELECT ctid FROM minio_events";
+        database.sql(place).await
+    };
+    let place = insert("a").await?;
+    let mut queue = TableQueue::new(source);
+    let first = queue.receive(Duration::ZERO).await?;
+    // Another watcher was faster, and MinIO writes where that row was.
+    database.sql("DELETE FROM minio_events").await?;
+    database.sql("VACUUM minio_events").await?;
+    assert_eq!(insert("b").await?, place);
+    let recorded = first
+        .into_iter()
+        .map(|row| (row.receipt, Verdict::Recorded));
+    queue.settle(recorded.collect()).await?;
+    let left = database.sql("SELECT key FROM minio_events").await?;
+    assert_eq!(left.trim(), "b");
+    Ok(())
+}
+
+#[tokio::test]
 async fn postgres_rows_that_stay_do_not_hide_those_behind_them() -> Result<()> {
     let (database, source) = table(NAMES).await?;
     database
