@@ -3,7 +3,10 @@
 use anyhow::Result;
 use arrivage_tests::{Arrivage, Destination, on_both};
 
-on_both!(captures_facts_and_constants_fill_columns);
+on_both!(
+    captures_facts_and_constants_fill_columns,
+    files_that_are_loaded_together_have_their_own_facts,
+);
 
 async fn captures_facts_and_constants_fill_columns(to: Destination) -> Result<()> {
     to.sql(
@@ -58,5 +61,33 @@ async fn captures_facts_and_constants_fill_columns(to: Destination) -> Result<()
         );
         assert_eq!(to.count(&facts).await, 2);
     }
+    Ok(())
+}
+
+/// Small files share transactions, and no facts.
+async fn files_that_are_loaded_together_have_their_own_facts(to: Destination) -> Result<()> {
+    to.sql("CREATE TABLE items (id bigint, shop text, key text, arrival bigint)")
+        .await?;
+    let columns = [
+        ("shop", "{shop}"),
+        ("key", "{object.key}"),
+        ("arrival", "{arrival.id}"),
+    ];
+    let columns = columns
+        .map(|(name, from)| format!("[[pipeline.column]]\nname = \"{name}\"\nfrom = \"{from}\"\n"));
+    let configuration = format!(
+        "[[source]]\nkind = \"folder\"\nname = \"inbox\"\npath = \"in\"\n\
+         [[pipeline]]\nname = \"items\"\nmatch = [\"in/{{shop}}/*\"]\ntable = \"items\"\n{}",
+        columns.concat()
+    );
+    let arrivage = Arrivage::new(&to.url(), &configuration)?;
+    for shop in ["lyon", "nice", "paris"] {
+        arrivage.file(&format!("in/{shop}/a.csv"), "id\n1\n")?;
+    }
+    let loaded = arrivage.run(&["load", "--recursive", "in"]).await?;
+    loaded.expect(0);
+    let own = "SELECT i.shop FROM items i JOIN arrivage.arrivals a ON a.id = i.arrival AND a.key = i.key \
+               WHERE i.key = i.shop || '/a.csv' ORDER BY i.shop";
+    assert_eq!(to.sql(own).await?, "lyon\nnice\nparis");
     Ok(())
 }
