@@ -64,7 +64,9 @@ async fn a_load_that_nobody_wants_stops_and_a_replay_goes_on(to: Destination) ->
         ("dismissed", "cancelled")
     );
     assert!(rests.checkpoint_records < RECORDS, "{rests:?}");
-    let count = scene.destination.count("SELECT count(*) FROM orders").await;
+    let rows_and_rejects =
+        "SELECT (SELECT count(*) FROM orders) + (SELECT count(*) FROM arrivage.rejects)";
+    let count = scene.destination.count(rows_and_rejects).await;
     assert_eq!(u64::try_from(count)?, rests.records, "{rests:?}");
     // Nobody takes it up, and it is cancelled but once.
     let nothing = scene.arrivage.run(&["process", "--until-empty"]).await?;
@@ -99,7 +101,9 @@ async fn cron_jobs_are_harmless_beside_a_deployment_and_each_other(to: Destinati
     const FILES: u64 = 24;
 
     let scene = Scene::new(to, "", "").await?;
-    let deployment = scene.arrivage.start(&["run"])?;
+    let mut deployment = scene.arrivage.start(&["run"])?;
+    // The ledger is there by then.
+    deployment.address().await?;
     for n in 0..FILES {
         scene.put(&format!("{n}.csv"), Delivery::new(n, 300).csv());
     }

@@ -30,7 +30,7 @@ async fn small(scene: &Scene, files: u64) -> Result<Vec<(String, Delivery)>> {
 }
 
 async fn a_bad_file_harms_no_other(destination: Destination) -> Result<()> {
-    let scene = Scene::new(destination, "", "max_attempts = 1").await?;
+    let scene = Scene::new(destination, "", "max_attempts = 2").await?;
     // Makes the table, for the constraint below.
     let first = Delivery::new(1000, 5);
     scene.put("first.csv", first.csv());

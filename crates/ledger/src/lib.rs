@@ -126,8 +126,8 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Claims further arrivals of a claim's pipeline under the same lease id, in order:
     /// of those due in this scope, small ones of which nothing is loaded and whose last
-    /// claim, if there was one, did not end without a word. What another claims at the
-    /// same moment is left to it.
+    /// claim, if there was one, was given back; none where a single claim is all there may
+    /// be. What another claims at the same moment is left to it.
     async fn claim_along(
         &self,
         claim: &Claim,
@@ -161,8 +161,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// Loads whole files in one transaction, each with its rejects, and says `loaded` of
     /// each: all of them, or after an error none; after [`LedgerError::Unknown`] all or
     /// none. They were claimed along with each other, and nothing of them is loaded; the
-    /// destination is theirs all, and not atomic. What the error means for which one is
-    /// not said: load fewer.
+    /// destination is theirs all, appended to, and not atomic. What the error means for
+    /// which one is not said: load fewer.
     async fn load_together(&self, destination: &Destination, files: &[Whole<'_>]) -> Result<()>;
 
     /// The store holds this content at its key now, so that it is the newest one of

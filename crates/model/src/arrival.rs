@@ -150,6 +150,15 @@ pub struct Failure {
     pub message: String,
 }
 
+impl Failure {
+    /// Whether what is loaded of the arrival is in doubt, as its bytes were not what was
+    /// stated of them: it is loaded from its start the next time.
+    #[must_use]
+    pub fn is_of_the_bytes(&self) -> bool {
+        self.code == Some(ErrorCode::Incomplete)
+    }
+}
+
 /// How far the committed rows of an arrival reach.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checkpoint {

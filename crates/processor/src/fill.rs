@@ -163,6 +163,11 @@ impl Halves {
         self.0.pop()
     }
 
+    /// Tries the same next.
+    pub(crate) fn again(&mut self, passed: Range<u64>) {
+        self.0.push(passed);
+    }
+
     /// Tries the halves next; or says which single one was refused.
     pub(crate) fn split(&mut self, refused: Range<u64>) -> Option<u64> {
         let length = refused.end - refused.start;

@@ -339,7 +339,7 @@ pub(crate) fn load_span(claim: &Claim) -> tracing::Span {
     )
 }
 
-fn broken(panic: &(dyn std::any::Any + Send)) -> LoadError {
+pub(crate) fn broken(panic: &(dyn std::any::Any + Send)) -> LoadError {
     let words = panic
         .downcast_ref::<String>()
         .map(String::as_str)

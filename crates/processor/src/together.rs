@@ -2,6 +2,7 @@
 //! together. What cannot be loaded so is loaded alone, as every other file is.
 
 use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
 use arrivage_ledger::{Advance, Along, Claim, LedgerError, Scope, Whole};
@@ -19,7 +20,7 @@ use crate::fate::{LoadError, chain};
 use crate::fill::Halves;
 use crate::outcome::{Ended, Outcome, report};
 use crate::prepare::{Job, prepare};
-use crate::process::{Allowance, Held, Processor, load_span};
+use crate::process::{Allowance, FREE_WITHIN, Held, Processor, broken, load_span};
 use crate::read::Draft;
 use crate::work::Signals;
 
@@ -36,8 +37,15 @@ const PER_CHUNK: usize = 8;
 /// Rows and their places take about so many times the bytes of their file.
 const GROWS: u64 = 4;
 
+/// How often a transaction is tried again for what may pass, before each file is.
+const TRIES: usize = 5;
+
 /// What takes longer to read is read alone, with more patience.
 const READ_WITHIN: Duration = Duration::from_secs(10);
+
+/// The others are committed without one that is not read by then.
+const SLOW: Duration = Duration::from_millis(500);
+
 const READ: fn() -> Persistence = || Persistence {
     policy: Policy::default().tries(2),
     appears_within: Duration::ZERO,
@@ -73,7 +81,7 @@ impl Processor {
             .router
             .pipeline(&claim.arrival.pipeline)
             .is_some_and(|pipeline| {
-                !pipeline.atomic && pipeline.mode != Mode::Replace && pipeline.sidecar.is_none()
+                pipeline.mode == Mode::Append && !pipeline.atomic && pipeline.sidecar.is_none()
             });
         if !is_small || !shares || !is_untried(claim) {
             return Ok(Vec::new());
@@ -92,10 +100,20 @@ impl Processor {
         signals: &Signals,
     ) -> Vec<Ended> {
         let _kept = self.keep_together(&claims);
-        let loaded = tokio::select! {
-            loaded = self.load_together(&claims, signals) => loaded,
-            () = signals.abort.cancelled() => BTreeSet::new(),
-        };
+        let mut loaded = BTreeSet::new();
+        let sharing = AssertUnwindSafe(self.load_together(&claims, &mut loaded, signals));
+        let sharing = tokio::time::timeout(self.settings.stall, sharing.catch_unwind());
+        tokio::select! {
+            shared = sharing => match shared {
+                Ok(Ok(())) => {}
+                Ok(Err(panic)) => {
+                    let error = broken(&*panic);
+                    tracing::error!(error = chain(&error), "small files are loaded alone");
+                }
+                Err(_) => tracing::warn!("small files are loaded alone: no answer came"),
+            },
+            () = signals.abort.cancelled() => {}
+        }
         let (done, alone): (Vec<Claim>, Vec<Claim>) = claims
             .into_iter()
             .partition(|claim| loaded.contains(&claim.arrival.id));
@@ -104,23 +122,34 @@ impl Processor {
             .map(|claim| Ended::of(claim.arrival, Outcome::Loaded))
             .collect();
         let mut alone = alone.into_iter();
+        // Nobody else can claim those that wait for their turn here.
+        let began = Instant::now();
         while !signals.stop.is_cancelled()
+            && began.elapsed() < self.settings.lease
             && let Some(claim) = alone.next()
         {
-            ended.push(self.process(claim, signals).await);
+            let one = self.process(claim, signals).await;
+            let is_of_all = matches!(one.outcome, Outcome::Away(_) | Outcome::Blocked(_));
+            ended.push(one);
+            if is_of_all {
+                break;
+            }
         }
-        let given_back = alone.map(|claim| self.let_go(claim, signals));
-        ended.extend(futures::future::join_all(given_back).await);
+        ended.extend(self.let_go(alone, signals).await);
         ended
     }
 
-    /// Says which are loaded. What it leaves is as it was claimed; or its commit went
+    /// Adds those that are loaded. What it leaves is as it was claimed; or its commit went
     /// unanswered, which the ledger says when it is loaded alone.
-    async fn load_together(&self, claims: &[Claim], signals: &Signals) -> BTreeSet<ArrivalId> {
-        let mut loaded = BTreeSet::new();
+    async fn load_together(
+        &self,
+        claims: &[Claim],
+        loaded: &mut BTreeSet<ArrivalId>,
+        signals: &Signals,
+    ) {
         // What is wrong with it is told of each one.
         let Ok(job) = prepare(&self.ledger, &self.router, self.place(), &claims[0]).await else {
-            return loaded;
+            return;
         };
         let mut reads: Vec<BoxFuture<'_, Option<File<'_>>>> = Vec::with_capacity(claims.len());
         for claim in claims {
@@ -133,22 +162,24 @@ impl Processor {
         loop {
             let file = tokio::select! {
                 biased;
-                () = signals.stop.cancelled() => return loaded,
+                () = signals.stop.cancelled() => return,
                 file = files.next() => file,
+                // Those that are read do not wait for one that is slow.
+                () = tokio::time::sleep(SLOW), if !group.is_empty() => Some(None),
             };
             let ended = file.is_none();
             let file = file.flatten();
             let fits = file
                 .as_ref()
-                .is_none_or(|file| fits(&group, file, self.settings.chunk_bytes()));
-            if ended || !fits {
+                .is_some_and(|file| fits(&group, file, self.settings.chunk_bytes()));
+            if !fits {
                 let files = std::mem::take(&mut group);
-                if !self.commit_together(&job, files, &mut loaded).await {
-                    return loaded;
+                if !self.commit_together(&job, files, loaded).await {
+                    return;
                 }
             }
             if ended {
-                return loaded;
+                return;
             }
             group.extend(file);
         }
@@ -197,12 +228,13 @@ impl Processor {
         files: Vec<File<'_>>,
         loaded: &mut BTreeSet<ArrivalId>,
     ) -> bool {
-        let Some(first) = files.first() else {
+        let Some(first) = files.iter().find(|file| file.has_rows()).or(files.first()) else {
             return true;
         };
         let destination = job.destination(&first.draft.chunk.columns);
         let wholes: Vec<Whole<'_>> = files.iter().map(|file| file.whole(job)).collect();
         let mut halves = Halves::of(0..files.len() as u64);
+        let mut backoff = Backoff::new(AGAIN.tries(TRIES));
         while let Some(range) = halves.next() {
             let some = range.start as usize..range.end as usize;
             let committed = self
@@ -223,6 +255,14 @@ impl Processor {
                         file.report(&whole.advance);
                         loaded.insert(file.claim.arrival.id);
                     }
+                }
+                Err(error) if error.is_passing() => {
+                    tracing::debug!(files = some.len(), error = chain(&error), "trying again");
+                    let Some(delay) = backoff.next_delay(None) else {
+                        return false;
+                    };
+                    tokio::time::sleep(delay).await;
+                    halves.again(range);
                 }
                 Err(error) => {
                     tracing::debug!(files = some.len(), error = chain(&error), "not together");
@@ -278,19 +318,28 @@ impl Processor {
         AbortOnDropHandle::new(tokio::spawn(keeping.in_current_span()))
     }
 
-    /// Gives a claim back whose load has not begun.
-    async fn let_go(&self, claim: Claim, signals: &Signals) -> Ended {
-        let entry = self.board.enter(&claim.arrival);
-        let held = Held {
-            lease: claim.lease,
-            table: None,
-        };
-        let loading = entry.loading();
-        let outcome = self
-            .settle(&held, &claim, &LoadError::Stopped, loading, signals)
-            .await;
-        load_span(&claim).in_scope(|| report(&claim, &outcome, loading, Duration::ZERO));
-        Ended::of(claim.arrival, outcome)
+    /// Gives claims back whose loads have not begun, one after the other: their
+    /// connections go by one name. A database that does not answer ends their leases.
+    async fn let_go(&self, claims: impl Iterator<Item = Claim>, signals: &Signals) -> Vec<Ended> {
+        let began = Instant::now();
+        let mut ended = Vec::new();
+        for claim in claims {
+            let stopping = signals.stop.is_cancelled();
+            let mut outcome = Outcome::Stopped;
+            if !stopping || began.elapsed() < FREE_WITHIN {
+                let entry = self.board.enter(&claim.arrival);
+                let (loading, lease) = (entry.loading(), claim.lease);
+                let held = Held { lease, table: None };
+                let why = LoadError::Stopped;
+                outcome = self.settle(&held, &claim, &why, loading, signals).await;
+                if stopping {
+                    load_span(&claim)
+                        .in_scope(|| report(&claim, &outcome, loading, Duration::ZERO));
+                }
+            }
+            ended.push(Ended::of(claim.arrival, outcome));
+        }
+        ended
     }
 
     /// What a small file may take, in bytes of memory.
@@ -308,12 +357,16 @@ fn is_untried(claim: &Claim) -> bool {
 fn fits(group: &[File<'_>], file: &File<'_>, bytes: usize) -> bool {
     let memory = |file: &File<'_>| file.draft.chunk.heap_bytes();
     let all: usize = group.iter().map(memory).sum();
-    group.first().is_none_or(|first| {
-        first.draft.chunk.columns == file.draft.chunk.columns && all + memory(file) <= bytes
-    })
+    let first = group.iter().find(|first| first.has_rows());
+    let same = first.is_none_or(|first| first.draft.chunk.columns == file.draft.chunk.columns);
+    (same || !file.has_rows()) && all + memory(file) <= bytes
 }
 
 impl File<'_> {
+    fn has_rows(&self) -> bool {
+        !self.draft.chunk.rows.is_empty()
+    }
+
     /// Its one step, from its start to its end.
     fn whole(&self, job: &Job) -> Whole<'_> {
         let chunk = &self.draft.chunk;

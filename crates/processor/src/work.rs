@@ -143,7 +143,13 @@ impl Processor {
             false => Ok(Vec::new()),
         };
         // What was claimed without an answer is found when its lease has run out.
-        let along = along.unwrap_or_default();
+        let along = along.unwrap_or_else(|error| {
+            tracing::warn!(
+                error = chain(&error),
+                "others were not claimed along with it"
+            );
+            Vec::new()
+        });
         let ended = if along.is_empty() {
             vec![self.process(claim, signals).await]
         } else {

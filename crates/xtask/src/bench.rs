@@ -4,8 +4,10 @@
 //! something on a noisy machine, where seconds do not.
 
 mod data;
+pub(crate) mod latency;
 pub(crate) mod ledger;
 pub(crate) mod memory;
+pub(crate) mod resume;
 pub(crate) mod small_files;
 pub(crate) mod throughput;
 

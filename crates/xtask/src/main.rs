@@ -31,6 +31,8 @@ Usage: cargo xtask COMMAND
   bench     throughput [--peers]: beside psql's \\copy, ratios of time
             memory: what is resident while a file is loaded
             small-files: ten thousand objects of twenty rows
+            resume: after a kill at nine tenths
+            latency: from a notification to its rows
             ledger: what the ledger's writes cost, and how long claims take
   soak      [--minutes N] [--seed S] [--plant lost|doubled|forgetful]
             the program under every fault at once, and then an audit";
@@ -49,6 +51,8 @@ fn main() -> ExitCode {
         }
         ["bench", "memory"] => bench::memory::bench().map(|()| ExitCode::SUCCESS),
         ["bench", "small-files"] => bench::small_files::bench().map(|()| ExitCode::SUCCESS),
+        ["bench", "resume"] => bench::resume::bench().map(|()| ExitCode::SUCCESS),
+        ["bench", "latency"] => bench::latency::bench().map(|()| ExitCode::SUCCESS),
         ["bench", "ledger"] => bench::ledger::bench().map(|()| ExitCode::SUCCESS),
         ["soak", ref order @ ..] => soak::soak(order),
         _ => {

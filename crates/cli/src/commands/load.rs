@@ -293,13 +293,16 @@ async fn report(
     for arrival in &arrivals {
         code = code.max(match arrival.state {
             State::Failed => process::failed(arrival),
+            State::Dismissed => exit::FAILED,
             State::Waiting | State::Loading if stopped => exit::TERMINATED,
             State::Waiting | State::Loading => exit::AGAIN,
             _ => exit::DONE,
         });
         let count = |n: i64| HumanCount(n.unsigned_abs());
         let why = match (arrival.state, &arrival.error) {
-            (State::Superseded | State::Waiting, Some(error)) => format!(": {error}"),
+            (State::Superseded | State::Waiting | State::Dismissed, Some(error)) => {
+                format!(": {error}")
+            }
             _ => String::new(),
         };
         output::say(&format!(

@@ -192,7 +192,7 @@ async fn any_for(processor: &Processor, owner: &str, signals: &Signals) -> Resul
             .claim_and_load(&Scope::Owner, owner, signals)
             .await?;
         let ended = turn.ended.pop();
-        if !ended.as_ref().is_some_and(is_held) {
+        if signals.stop.is_cancelled() || !ended.as_ref().is_some_and(is_held) {
             break ended;
         }
     };

@@ -34,6 +34,7 @@ pub(super) async fn claim(
         WITH near AS MATERIALIZED (
           SELECT a.id FROM arrivage.arrival a JOIN arrivage.pipeline p ON p.name = a.pipeline
           WHERE a.state = 'waiting' AND p.paused_reason IS NULL AND a.pipeline = $1
+            AND p.max_attempts > 1
             AND a.due_at <= statement_timestamp()
             AND ($2::bigint[] IS NULL OR a.id = ANY ($2))
             AND ($3::timestamptz IS NULL OR (a.due_at, a.id) >= ($3, $4))

@@ -70,7 +70,9 @@ impl Chunk {
             return self.copy(&[part], table, &staging::PLACE).await;
         }
         if let Mode::Upsert { key } = self.destination.mode.clone() {
-            self.upsert(part, &key).await?;
+            self.stage().await?;
+            self.copy(&[part], STAGING.to_owned(), &[ORDER]).await?;
+            self.merge(&key).await?;
         } else {
             let table = quoted(&self.destination.table.name);
             self.copy(&[part], table, &[]).await?;
@@ -78,20 +80,11 @@ impl Chunk {
         self.run("SET CONSTRAINTS ALL IMMEDIATE".to_owned()).await
     }
 
-    async fn upsert(&mut self, part: Part<'_>, key: &[String]) -> Result<()> {
-        self.stage().await?;
-        self.copy(&[part], STAGING.to_owned(), &[ORDER]).await?;
-        self.merge(key).await
-    }
-
     /// All that the commit needs of these files, in their order.
     async fn add_together(&mut self, files: &[Whole<'_>]) -> Result<()> {
-        if let Mode::Upsert { key } = self.destination.mode.clone() {
-            for file in files.iter().filter(|file| !file.rows.is_empty()) {
-                self.upsert(whole(file), &key).await?;
-            }
-        } else {
-            let parts: Vec<Part<'_>> = files.iter().map(whole).collect();
+        let with_rows = files.iter().filter(|file| !file.rows.is_empty());
+        let parts: Vec<Part<'_>> = with_rows.map(whole).collect();
+        if !parts.is_empty() {
             let table = quoted(&self.destination.table.name);
             self.copy(&parts, table, &[]).await?;
         }

@@ -198,6 +198,7 @@ pub(super) async fn retry_later(
           error_code = coalesce($6, CASE WHEN used_up THEN 'attempts_used_up' END),
           error = $5, lease_until = NULL,
           due_at = clock_timestamp() + $4 * interval '1 microsecond',
+          restart = a.restart OR $7 AND a.checkpoint_offset > 0,
           finished_at = CASE WHEN used_up THEN clock_timestamp() END
         FROM standing
         WHERE a.id = standing.id AND a.fence = $2 AND a.lease_id = $3 AND a.state = 'loading'
@@ -209,6 +210,7 @@ pub(super) async fn retry_later(
     .bind(microseconds(delay))
     .bind(&why.message)
     .bind(why.code.map(|code| code.as_str()))
+    .bind(why.is_of_the_bytes())
     .fetch_optional(&mut *tx)
     .await
     .map_err(classify::statement)?;
@@ -265,7 +267,7 @@ async fn rest(tx: &mut PgTransaction, lease: &Lease, state: State, why: &Failure
         "-- ledger::rest
         UPDATE arrivage.arrival SET
           state = $4, error_code = $5, error = $6, lease_until = NULL,
-          finished_at = clock_timestamp()
+          restart = restart OR $7 AND checkpoint_offset > 0, finished_at = clock_timestamp()
         WHERE id = $1 AND fence = $2 AND lease_id = $3 AND state IN ('loading', $4)",
     )
     .bind(lease.arrival.0)
@@ -274,6 +276,7 @@ async fn rest(tx: &mut PgTransaction, lease: &Lease, state: State, why: &Failure
     .bind(state.as_str())
     .bind(why.code.map(|code| code.as_str()))
     .bind(&why.message)
+    .bind(why.is_of_the_bytes())
     .execute(&mut **tx)
     .await
     .map_err(classify::statement)?;

@@ -105,6 +105,7 @@ pub(super) async fn small(
         SELECT near.id FROM (
           SELECT a.* FROM arrivage_arrival a JOIN arrivage_pipeline p ON p.name = a.pipeline
           WHERE a.state = 'waiting' AND a.pipeline = ?1 AND p.paused_reason IS NULL
+            AND p.max_attempts > 1
             AND a.due_at <= strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
             AND (?2 IS NULL OR a.id IN (SELECT value FROM json_each(?2)))
           ORDER BY a.due_at, a.id LIMIT ?3) AS near

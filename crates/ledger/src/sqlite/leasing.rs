@@ -195,7 +195,8 @@ pub(super) async fn retry_later(
         "-- ledger::retry_later
         UPDATE arrivage_arrival SET
           state = 'waiting', lease_id = NULL, lease_until = NULL,
-          due_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?4), error_code = ?5, error = ?6
+          due_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?4), error_code = ?5, error = ?6,
+          restart = restart OR ?7 AND checkpoint_offset > 0
         WHERE id = ?1 AND fence = ?2 AND lease_id = ?3 AND state = 'loading'",
     )
     .bind(lease.arrival.0)
@@ -204,6 +205,7 @@ pub(super) async fn retry_later(
     .bind(from_now(delay))
     .bind(why.code.map(ErrorCode::as_str))
     .bind(&why.message)
+    .bind(why.is_of_the_bytes())
     .execute(writing.connection())
     .await
     .map_err(classify::statement)?;
@@ -253,6 +255,7 @@ async fn rest(
         "-- ledger::rest
         UPDATE arrivage_arrival SET
           state = ?4, error_code = ?5, error = ?6, lease_until = NULL,
+          restart = restart OR ?7 AND checkpoint_offset > 0,
           finished_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
         WHERE id = ?1 AND fence = ?2 AND lease_id = ?3 AND state IN ('loading', ?4)",
     )
@@ -262,6 +265,7 @@ async fn rest(
     .bind(state.as_str())
     .bind(why.code.map(ErrorCode::as_str))
     .bind(&why.message)
+    .bind(why.is_of_the_bytes())
     .execute(connection)
     .await
     .map_err(classify::statement)?;

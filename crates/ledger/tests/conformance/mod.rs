@@ -124,6 +124,7 @@ macro_rules! conformance {
                 reaping_without_expired_leases_ends_nothing
             }
             rewinding {
+                what_came_otherwise_than_stated_is_loaded_from_its_start
                 a_superseded_arrival_leaves_no_rows_where_the_table_tells_them
                 a_superseded_arrival_keeps_its_rows_where_the_table_cannot_tell_them
                 a_restart_removes_rows_and_rejects_and_raises_the_fence
@@ -177,7 +178,6 @@ macro_rules! conformance {
                 files_of_one_transaction_are_loaded_together
                 if_one_file_cannot_be_loaded_none_is
                 a_refused_row_undoes_all_files_of_its_transaction
-                of_files_that_upsert_together_the_later_one_wins
             }
             targets {
                 a_table_is_seen_as_the_catalogue_has_it

@@ -1,5 +1,7 @@
-use arrivage_ledger::{Destination, LedgerError};
-use arrivage_model::{Checkpoint, Fence, Lease, LeaseId, State};
+use std::time::Duration;
+
+use arrivage_ledger::{Destination, LedgerError, Replay, Replayed};
+use arrivage_model::{Checkpoint, ErrorCode, Failure, Fence, Lease, LeaseId, State};
 
 use super::world::{LEASE, advance, failure, last, numbers_from, reject};
 use super::{Database, World};
@@ -25,6 +27,38 @@ async fn half_loaded<D: Database>(world: &World<D>, orders: &Destination) -> Lea
         .expect("commits");
     world.load_whole(other, orders, &[7]).await;
     claim.lease
+}
+
+/// Whether it has failed for good, or is tried again by itself.
+pub(crate) async fn what_came_otherwise_than_stated_is_loaded_from_its_start<D: Database>() {
+    for (code, from_start) in [
+        (ErrorCode::Incomplete, true),
+        (ErrorCode::TooManyRejects, false),
+    ] {
+        let why = Failure {
+            code: Some(code),
+            message: "its CRC64NVME is another".to_owned(),
+        };
+        let world = World::<D>::new().await;
+        let orders = world.destination().await;
+        let lease = half_loaded(&world, &orders).await;
+        world.ledger.fail(&lease, &why).await.expect("fails");
+        let replayed = world
+            .ledger
+            .replay(&[lease.arrival], Replay::Continue)
+            .await;
+        assert_eq!(replayed.expect("is answered"), [Replayed::Queued]);
+        let claim = world.claim("owner").await;
+        assert_eq!(claim.restart, from_start, "{code:?} failed");
+
+        let world = World::<D>::new().await;
+        let orders = world.destination().await;
+        let lease = half_loaded(&world, &orders).await;
+        let later = world.ledger.retry_later(&lease, Duration::ZERO, &why).await;
+        assert_eq!(later.expect("is answered"), State::Waiting);
+        let claim = world.claim("owner").await;
+        assert_eq!(claim.restart, from_start, "{code:?} and again");
+    }
 }
 
 pub(crate) async fn a_superseded_arrival_leaves_no_rows_where_the_table_tells_them<D: Database>() {

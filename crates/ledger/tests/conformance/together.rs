@@ -1,7 +1,5 @@
-use std::collections::BTreeMap;
-
 use arrivage_ledger::{Along, Claim, LedgerError, Registration, Scope, Whole};
-use arrivage_model::{ArrivalId, Checkpoint, Mode, Order, Reject, Rows, State};
+use arrivage_model::{ArrivalId, Checkpoint, Reject, Rows, State};
 
 use super::world::{LEASE, advance, failure, found, last, numbers_from, object, reject};
 use super::{Database, World};
@@ -261,42 +259,4 @@ pub(crate) async fn a_refused_row_undoes_all_files_of_its_transaction<D: Databas
         .await
         .expect("loads alone");
     assert_eq!(world.numbers("orders").await, [1]);
-}
-
-pub(crate) async fn of_files_that_upsert_together_the_later_one_wins<D: Database>() {
-    let world = World::<D>::new().await;
-    let unique =
-        "CREATE TABLE orders (number bigint PRIMARY KEY, _arrival_id bigint, _record bigint)";
-    world.database.sql(unique).await;
-    let mut orders = world.destination_of("orders").await;
-    orders.mode = Mode::Upsert {
-        key: vec!["number".to_owned()],
-    };
-    orders.order = Order::Newest;
-    for key in ["a", "b", "c"] {
-        world.register(key).await;
-    }
-    let claims = world.claim_together("owner", Scope::Any, ALONG).await;
-    let files = [
-        file(&claims[0], &[1, 2], 0),
-        file(&claims[1], &[], 1),
-        file(&claims[2], &[2, 3], 0),
-    ];
-    let wholes: Vec<Whole<'_>> = files.iter().map(whole).collect();
-    world
-        .ledger
-        .load_together(&orders, &wholes)
-        .await
-        .expect("loads");
-    let rows = "SELECT number, _arrival_id FROM orders ORDER BY 1";
-    let whose: BTreeMap<i64, i64> = world
-        .database
-        .sql(rows)
-        .await
-        .lines()
-        .filter_map(|line| line.split_once('|'))
-        .map(|(number, id)| (number.parse().expect("number"), id.parse().expect("id")))
-        .collect();
-    let [a, c] = [0, 2].map(|nth| claims[nth].arrival.id.0);
-    assert_eq!(whose, BTreeMap::from([(1, a), (2, c), (3, c)]));
 }

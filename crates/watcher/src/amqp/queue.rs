@@ -199,10 +199,13 @@ fn explain(source: &AmqpSource, error: lapin::Error) -> QueueError {
 }
 
 /// Senders need not name their messages, and MinIO does not. What two messages say
-/// that are the same to the last byte is the same event.
+/// that are the same to the last byte is the same event. A name that no database keeps is
+/// none.
 fn message_id(message: &lapin::message::Delivery) -> String {
     match message.properties.message_id() {
-        Some(id) if !id.as_str().is_empty() => id.as_str().to_owned(),
+        Some(id) if !id.as_str().is_empty() && !id.as_str().contains('\0') => {
+            id.as_str().to_owned()
+        }
         _ => blake3::hash(&message.data).to_hex().to_string(),
     }
 }

@@ -22,7 +22,7 @@ const WORKER: usize = 2_000;
 
 const ROUNDS: usize = 3;
 
-const PACKAGES: &[&str] = &["boto3==1.44.5", "psycopg[binary]==3.3.9"];
+pub(super) const PACKAGES: &[&str] = &["boto3==1.44.5", "psycopg[binary]==3.3.9"];
 
 /// A worker as one writes it: a GET, a COPY and a commit for each object.
 const PYTHON: &str = "
@@ -90,7 +90,7 @@ pub(crate) fn bench() -> Result<()> {
 }
 
 /// The files, cut from `lineitem`.
-fn make(bench: &Bench) -> Result<PathBuf> {
+pub(super) fn make(bench: &Bench) -> Result<PathBuf> {
     let folder = bench.folder.join("small");
     if folder.join(name(FILES - 1)).is_file() {
         return Ok(folder);

@@ -86,7 +86,7 @@ fn keys_are_those_that_are_declared() {
         "bucket = 'x'",
         &["3: s3.bucket: unknown key; the keys are endpoint, path_style, opaque_etags, region"],
     );
-    let keys = "the keys are name, match, table, mode, key, order, atomic, create_table, max_attempts, format, column, rejects, complete";
+    let keys = "the keys are name, match, ignore, table, mode, key, order, atomic, create_table, max_attempts, format, column, rejects, complete";
     check_pipeline(
         "sticky = true",
         &[&format!("6: pipeline.p.sticky: unknown key; {keys}")],
