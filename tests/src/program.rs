@@ -80,7 +80,10 @@ impl Arrivage {
         let path = self.path(name);
         let folder = path.parent().context("a file lies in a folder")?;
         fs::create_dir_all(folder)?;
-        fs::write(&path, content)?;
+        // Whole at once: a folder that is watched must not show the half of it.
+        let unfinished = self.path(&format!(".{}", name.replace('/', ".")));
+        fs::write(&unfinished, content)?;
+        fs::rename(&unfinished, &path)?;
         Ok(path)
     }
 

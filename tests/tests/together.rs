@@ -88,7 +88,10 @@ async fn a_bad_file_harms_no_other(destination: Destination) -> Result<()> {
     if let Destination::Postgres(_) = scene.destination {
         let commits = "SELECT count(DISTINCT xmin::text) FROM orders";
         let commits = scene.destination.count(commits).await;
-        assert!(commits < 15, "{commits} transactions for 68 files");
+        // Each of the two refused ones is found in seven halvings and then loaded alone, as
+        // is the late one, which may part those before it from those after it; and the first.
+        let most = 2 * (7 + 1) + 2 + 1;
+        assert!(commits <= most, "{commits} transactions for 68 files");
     }
     Ok(())
 }
