@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use arrivage_testkit::eventually;
 use arrivage_tests::{Arrival, Delivery, Destination, Scene, on_both};
 
 /// Long enough to be found in the middle.
@@ -102,8 +103,10 @@ async fn cron_jobs_are_harmless_beside_a_deployment_and_each_other(to: Destinati
 
     let scene = Scene::new(to, "", "").await?;
     let mut deployment = scene.arrivage.start(&["run"])?;
-    // The ledger is there by then.
-    deployment.address().await?;
+    eventually(SOON, "the deployment is ready", async || {
+        (deployment.get("/readyz").await.ok()?.0 == 200).then_some(())
+    })
+    .await;
     for n in 0..FILES {
         scene.put(&format!("{n}.csv"), Delivery::new(n, 300).csv());
     }
