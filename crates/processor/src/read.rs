@@ -4,6 +4,7 @@
 mod carried;
 mod codec;
 mod counted;
+mod place;
 mod sample;
 
 use std::io;
@@ -22,6 +23,7 @@ use tracing::Instrument;
 
 use self::carried::Marks;
 use self::counted::{Counted, Counter};
+use self::place::Place;
 pub use self::sample::Beginning;
 pub(crate) use self::sample::beginning;
 use crate::budget::{Budget, Share};
@@ -121,8 +123,7 @@ impl Reading {
 enum Piece {
     /// Decompressed bytes, and how many bytes of the object they took so far.
     Block { bytes: Bytes, bytes_read: u64 },
-    /// The object is not compressed: where its checksum comes to, to be kept in
-    /// checkpoints.
+    /// What checkpoints are to carry of how the object is read.
     Marks(Marks),
     /// The stream ended as it should.
     End { bytes_read: u64 },
@@ -211,24 +212,21 @@ async fn read_all(
     let Opened {
         mut bytes,
         counter,
-        codec,
-        begin,
+        out,
         skip,
         marks,
+        ..
     } = open(&source).await?;
-    if codec == Codec::None && blocks.send(Ok(Piece::Marks(marks))).await.is_err() {
+    if blocks.send(Ok(Piece::Marks(marks))).await.is_err() {
         return Ok(());
     }
     let mut to_skip = skip;
-    let mut decompressed = 0_u64;
+    let mut decompressed = out;
     loop {
         let block = read_block(&mut bytes)
             .await
             .map_err(|error| reading(error, source.window))?;
-        let bytes_read = match codec {
-            Codec::None => begin + decompressed + block.len() as u64,
-            _ => counter.get(),
-        };
+        let bytes_read = counter.get();
         if block.is_empty() {
             let _ = blocks.send(Ok(Piece::End { bytes_read })).await;
             return Ok(());
@@ -278,62 +276,87 @@ struct Opened {
     bytes: Pin<Box<dyn AsyncRead + Send>>,
     counter: Counter,
     codec: Codec,
-    /// The byte of the object that is read first.
-    begin: u64,
-    /// Decompressed bytes before the checkpoint.
+    /// Decompressed bytes before the first one that is read.
+    out: u64,
+    /// Decompressed bytes from there to the checkpoint.
     skip: u64,
     marks: Marks,
 }
 
-/// The decompressed bytes: an uncompressed object from the checkpoint on, a
-/// compressed one, and one whose digest is to be compared, from its start.
+/// The decompressed bytes: an uncompressed object from the checkpoint on, a compressed one from
+/// the last place before it that can be told. One whose digest is to be compared is read from
+/// its start, as is one whose CRC is, from where that was.
 async fn open(source: &Source) -> Result<Opened, LoadError> {
     let offset = source.from.offset;
-    let counter = Counter::default();
-    let marks = Marks::default();
-    let mark = carried::mark(&source.from);
-    let verifying = Verifying {
+    let marks = Marks::new(&source.from);
+    let persistence = source.persistence;
+    let whole = offset == 0 || !source.digests.is_empty();
+    let verifying = |mark| Verifying {
         digests: source.digests.clone(),
         mark,
         marked: Some(marks.marked()),
     };
-    let whole = offset == 0 || !source.digests.is_empty();
-    let mut begin = 0;
-    let persistence = source.persistence;
-    let (first, rest): (Vec<u8>, Pin<Box<dyn AsyncBufRead + Send>>) = if whole {
-        let mut stream = Box::pin(stream(source, 0, persistence, Some(verifying)));
+    let (begin, place, first, bytes): (_, _, _, Pin<Box<dyn AsyncBufRead + Send>>) = if whole {
+        let mut stream = Box::pin(stream(source, 0, persistence, Some(verifying(None))));
         let first = first_bytes(&mut stream).await?;
+        let place = place(source, codec(source, &first)?);
         let chained = io::Cursor::new(first.clone()).chain(stream);
-        (first, Box::pin(chained))
+        (0, place, first, Box::pin(chained))
     } else {
         let part = Persistence {
             part: magic::LENGTH as u64,
             ahead: false,
-            ..source.persistence
+            ..persistence
         };
         let first = first_bytes(&mut Box::pin(stream(source, 0, part, None))).await?;
-        begin = match codec(source, &first)? {
-            Codec::None => mark.map_or(offset, |mark| mark.at),
-            _ => 0,
-        };
-        let stream = stream(source, begin, persistence, Some(verifying));
-        (first, Box::pin(stream))
+        let place = place(source, codec(source, &first)?);
+        let mark = carried::mark(&source.from).filter(|mark| mark.at <= place.at);
+        let begin = mark.map_or(place.at, |mark| mark.at);
+        let stream = stream(source, begin, persistence, Some(verifying(mark)));
+        (begin, place, first, Box::pin(stream))
     };
     let codec = codec(source, &first)?;
     if codec != Codec::None {
-        marks.close();
+        marks.compressed(place.clone(), &source.from);
     }
-    let counted = Counted::new(rest, counter.clone());
-    let bytes = codec::decompress(codec, &first, counted, source.window)
+    let counter = Counter::from(begin);
+    let mut bytes = Counted::new(bytes, counter.clone());
+    pass_over(&mut bytes, place.at - begin).await?;
+    let out = place.out;
+    let bytes = codec::decompress(codec, &first, bytes, source.window, place, &marks)
         .map_err(|error| reading(error, source.window))?;
     Ok(Opened {
         bytes,
         counter,
         codec,
-        begin,
-        skip: offset - begin,
+        out,
+        skip: offset - out,
         marks,
     })
+}
+
+/// Where to go on reading.
+fn place(source: &Source, codec: Codec) -> Place {
+    let offset = source.from.offset;
+    match codec {
+        Codec::None => Place {
+            at: offset,
+            out: offset,
+            middle: None,
+        },
+        _ => carried::place(&source.from)
+            .filter(|place| codec == Codec::Gzip || place.middle.is_none())
+            .unwrap_or_default(),
+    }
+}
+
+async fn pass_over(bytes: &mut (impl AsyncRead + Unpin), length: u64) -> Result<(), LoadError> {
+    let mut rest = bytes.take(length);
+    let passed = tokio::io::copy(&mut rest, &mut tokio::io::sink()).await;
+    match passed.map_err(|error| reading(error, 0))? {
+        passed if passed < length => Err(reading(io::ErrorKind::UnexpectedEof.into(), 0)),
+        _ => Ok(()),
+    }
 }
 
 fn codec(source: &Source, first: &[u8]) -> Result<Codec, LoadError> {

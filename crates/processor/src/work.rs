@@ -15,6 +15,9 @@ use crate::outcome::{Ended, Outcome, Turn};
 use crate::prepare;
 use crate::process::Processor;
 
+/// So many arrivals are asked for at a time.
+const AMONG: usize = 500;
+
 /// How a process is told to end.
 #[derive(Clone, Debug, Default)]
 pub struct Signals {
@@ -252,15 +255,14 @@ impl Processor {
         shared: &Shared,
     ) -> Result<Option<Arrival>, LedgerError> {
         let mut held = None;
-        for id in ids {
-            let arrival = self.ledger.arrival(*id).await?;
-            let Some(arrival) = arrival.filter(|arrival| !arrival.rests()) else {
-                continue;
-            };
-            if !shared.is_held_for_long(*id) {
-                return Ok(Some(arrival));
+        for some in ids.chunks(AMONG) {
+            let arrivals = self.ledger.arrivals_among(some).await?;
+            for arrival in arrivals.into_iter().filter(|arrival| !arrival.rests()) {
+                if !shared.is_held_for_long(arrival.id) {
+                    return Ok(Some(arrival));
+                }
+                held = arrival.error;
             }
-            held = arrival.error;
         }
         if held.is_some() {
             shared.lock().summary.held = held;

@@ -3,7 +3,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrivage_ledger::{FoundBy, LedgerError, Registered, Registration, Replay};
-use arrivage_model::{ArrivalId, Location, Mode, Object, Pipeline, Router, State, StoreKind};
+use arrivage_model::{
+    Arrival, ArrivalId, Location, Mode, Object, Pipeline, Router, State, StoreKind,
+};
 use arrivage_processor::{Summary, Until};
 use arrivage_store::{Backoff, Stores};
 use arrivage_watcher::is_finished_name;
@@ -243,6 +245,16 @@ async fn patiently<T>(
     }
 }
 
+/// Those of these that are there.
+async fn among(wiring: &Wiring, ids: &[ArrivalId]) -> Result<Vec<Arrival>, Failure> {
+    let mut arrivals = Vec::with_capacity(ids.len());
+    for some in ids.chunks(BATCH) {
+        let found = async || wiring.ledger.arrivals_among(some).await;
+        arrivals.extend(patiently(wiring, found).await?);
+    }
+    Ok(arrivals)
+}
+
 /// Those that are to be loaded, and the code of those that are not.
 async fn sort_out(
     wiring: &Wiring,
@@ -250,17 +262,15 @@ async fn sort_out(
 ) -> Result<(Vec<ArrivalId>, u8), Failure> {
     let mut open = Vec::new();
     let mut code = exit::DONE;
-    for id in ids {
-        let Some(arrival) = patiently(wiring, async || wiring.ledger.arrival(*id).await).await?
-        else {
-            continue;
-        };
+    let ids: Vec<ArrivalId> = ids.iter().copied().collect();
+    for arrival in among(wiring, &ids).await? {
+        let id = arrival.id;
         match arrival.state {
-            State::Waiting | State::Loading => open.push(*id),
+            State::Waiting | State::Loading => open.push(id),
             // Its content stands there now: a HEAD has just said so.
             State::Superseded | State::Unloaded => {
-                wiring.ledger.replay(&[*id], Replay::Continue).await?;
-                open.push(*id);
+                wiring.ledger.replay(&[id], Replay::Continue).await?;
+                open.push(id);
             }
             State::Failed | State::Dismissed => code = code.max(process::failed(&arrival)),
             State::Loaded => {
@@ -286,10 +296,7 @@ async fn report(
     stopped: bool,
 ) -> Result<u8, Failure> {
     let mut code = exit::DONE;
-    let mut arrivals = Vec::new();
-    for id in ids {
-        arrivals.extend(patiently(wiring, async || wiring.ledger.arrival(*id).await).await?);
-    }
+    let arrivals = among(wiring, ids).await?;
     for arrival in &arrivals {
         code = code.max(match arrival.state {
             State::Failed => process::failed(arrival),

@@ -1,5 +1,6 @@
-//! How far the checksum that the store states had come at a checkpoint, so that a load
-//! which goes on from there still compares all bytes.
+//! What checkpoints carry of how the object's bytes were read, so that a load which goes on from
+//! there need not read it from its start, and still compares all bytes with the checksum that the
+//! store states.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,71 +9,132 @@ use arrivage_model::Checkpoint;
 use arrivage_store::{Mark, Marked};
 use serde_json::{Value, json};
 
-/// The word for it in a checkpoint's state.
-const WORD: &str = "checksum";
+use super::place::Place;
 
-/// The marks of what was read and is not committed yet. Only for uncompressed objects,
-/// whose bytes are those of the stream; others are read from their start again.
-#[derive(Clone, Default)]
-pub(super) struct Marks(Arc<Mutex<Kept>>);
+/// The words for them in a checkpoint's state.
+const CHECKSUM: &str = "checksum";
+const PLACE: &str = "place";
 
-#[derive(Default)]
-struct Kept {
-    marks: VecDeque<Mark>,
-    closed: bool,
-}
+/// Places are so many decompressed bytes apart, or more.
+const APART: u64 = 4 << 20;
 
-/// More are never between what is read and what is committed, unless nothing is
-/// committed for long: then the oldest go.
+/// More places are never between what is read and what is a chunk, but for records of
+/// hundreds of megabytes: then later ones are not kept.
+const MOST_PLACES: usize = 64;
+
+/// More marks are not either; then the oldest go.
 const MOST: usize = 4096;
 
+/// What was told of the bytes that are read, and is in no checkpoint yet.
+#[derive(Clone)]
+pub(super) struct Marks(Arc<Mutex<Kept>>);
+
+struct Kept {
+    /// How far the checksum had come.
+    checksums: VecDeque<Mark>,
+    places: Places,
+}
+
+enum Places {
+    /// The object is not compressed: any byte is one.
+    All,
+    Some {
+        told: VecDeque<Place>,
+        /// Decompressed bytes before the next one that is wanted.
+        next: u64,
+        /// Decompressed bytes before the checkpoint that is gone on from.
+        from: u64,
+    },
+}
+
 impl Marks {
-    /// Where a reader tells them.
+    /// Of a load that goes on from this checkpoint.
+    pub(super) fn new(from: &Checkpoint) -> Self {
+        let kept = Kept {
+            checksums: mark(from).into_iter().collect(),
+            places: Places::All,
+        };
+        Self(Arc::new(Mutex::new(kept)))
+    }
+
+    /// The object is compressed, and read from this place on.
+    pub(super) fn compressed(&self, place: Place, from: &Checkpoint) {
+        self.lock().places = Places::Some {
+            next: place.out + APART,
+            told: VecDeque::from([place]),
+            from: from.offset,
+        };
+    }
+
+    /// Where a reader tells how far the checksum has come.
     pub(super) fn marked(&self) -> Marked {
         let marks = self.clone();
         Arc::new(move |mark| {
-            let mut kept = marks.lock();
-            if kept.closed {
-                return;
+            let checksums = &mut marks.lock().checksums;
+            if checksums.len() == MOST {
+                checksums.pop_front();
             }
-            if kept.marks.len() == MOST {
-                kept.marks.pop_front();
-            }
-            kept.marks.push_back(mark);
+            checksums.push_back(mark);
         })
     }
 
-    /// Nobody will ask for them.
-    pub(super) fn close(&self) {
-        *self.lock() = Kept {
-            marks: VecDeque::new(),
-            closed: true,
-        };
+    /// Whether a place would be of use, so many decompressed bytes after the beginning.
+    pub(super) fn want(&self, out: u64) -> bool {
+        match &self.lock().places {
+            Places::All => false,
+            Places::Some { next, .. } => out >= *next,
+        }
     }
 
-    /// Adds to a checkpoint the last mark before it.
-    pub(super) fn keep_in(&self, checkpoint: &mut Checkpoint) {
-        let marks = &mut self.lock().marks;
-        let mut last = None;
-        while marks
-            .front()
-            .is_some_and(|mark| mark.at <= checkpoint.offset)
-        {
-            last = marks.pop_front();
+    /// There is none here.
+    pub(super) fn want_later(&self, out: u64) {
+        if let Places::Some { next, .. } = &mut self.lock().places {
+            *next = out + APART;
         }
-        let (Some(mark), Some(text)) = (last, &checkpoint.state) else {
+    }
+
+    /// Here one is.
+    pub(super) fn place(&self, place: Place) {
+        self.want_later(place.out);
+        if let Places::Some { told, from, .. } = &mut self.lock().places {
+            if place.out <= *from {
+                told.clear();
+            }
+            if told.len() < MOST_PLACES {
+                told.push_back(place);
+            }
+        }
+    }
+
+    /// Adds to a checkpoint the last place before it, and the last mark before that.
+    pub(super) fn keep_in(&self, checkpoint: &mut Checkpoint) {
+        let Some(text) = &checkpoint.state else {
             return;
         };
-        // It may serve the next checkpoint as well.
-        marks.push_front(mark);
         let Ok(mut state) = serde_json::from_str::<Value>(text) else {
             return;
         };
-        state[WORD] = json!([
-            mark.at,
-            mark.algorithm.to_string(),
-            format!("{:x}", mark.crc)
-        ]);
+        let mut kept = self.lock();
+        let Kept { checksums, places } = &mut *kept;
+        let at = match places {
+            Places::All => checkpoint.offset,
+            Places::Some { told, .. } => {
+                match last_until(told, |place| place.out <= checkpoint.offset) {
+                    Some(place) if place.at > 0 => {
+                        state[PLACE] = json!(place);
+                        place.at
+                    }
+                    _ => return,
+                }
+            }
+        };
+        if let Some(mark) = last_until(checksums, |mark| mark.at <= at) {
+            state[CHECKSUM] = json!([
+                mark.at,
+                mark.algorithm.to_string(),
+                format!("{:x}", mark.crc)
+            ]);
+        }
         checkpoint.state = Some(state.to_string());
     }
 
@@ -81,18 +143,37 @@ impl Marks {
     }
 }
 
+/// The last that is so, where those that are come first. It may be so the next time as well;
+/// those before it are forgotten.
+fn last_until<T>(all: &mut VecDeque<T>, is_so: impl Fn(&T) -> bool) -> Option<&T> {
+    while all.get(1).is_some_and(&is_so) {
+        all.pop_front();
+    }
+    all.front().filter(|first| is_so(first))
+}
+
 /// The mark that a checkpoint carries.
 pub(super) fn mark(checkpoint: &Checkpoint) -> Option<Mark> {
-    let state: Value = serde_json::from_str(checkpoint.state.as_ref()?).ok()?;
-    let [at, algorithm, crc] = state.get(WORD)?.as_array()?.as_slice() else {
+    let state = state(checkpoint)?;
+    let [at, algorithm, crc] = state.get(CHECKSUM)?.as_array()?.as_slice() else {
         return None;
     };
-    let mark = Mark {
+    Some(Mark {
         at: at.as_u64()?,
         algorithm: algorithm.as_str()?.parse().ok()?,
         crc: u64::from_str_radix(crc.as_str()?, 16).ok()?,
-    };
-    (mark.at <= checkpoint.offset).then_some(mark)
+    })
+}
+
+/// The place in a compressed object that a checkpoint carries.
+pub(super) fn place(checkpoint: &Checkpoint) -> Option<Place> {
+    let place = state(checkpoint)?.get_mut(PLACE)?.take();
+    let place: Place = serde_json::from_value(place).ok()?;
+    (place.out <= checkpoint.offset).then_some(place)
+}
+
+fn state(checkpoint: &Checkpoint) -> Option<Value> {
+    serde_json::from_str(checkpoint.state.as_ref()?).ok()
 }
 
 #[cfg(test)]
@@ -103,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_checkpoint_carries_the_last_mark_before_it() {
-        let marks = Marks::default();
+        let marks = Marks::new(&Checkpoint::default());
         let marked = marks.marked();
         for at in [10, 20, 30] {
             marked(Mark {

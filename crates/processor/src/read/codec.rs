@@ -1,15 +1,20 @@
 //! The decompressed bytes of an object, each codec within the memory it is given.
 
+mod deflate;
+mod gzip;
+
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use async_compression::tokio::bufread::{
-    BzDecoder, GzipDecoder, Lz4Decoder, XzDecoder, ZstdDecoder,
-};
+use async_compression::tokio::bufread::{BzDecoder, Lz4Decoder, XzDecoder, ZstdDecoder};
 use async_compression::zstd::DParameter;
 use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 
+pub(super) use self::deflate::Block;
+use super::carried::Marks;
+use super::counted::Counted;
+use super::place::Place;
 use crate::magic::Codec;
 
 /// What a decompressor may use besides its window, in bytes.
@@ -23,38 +28,80 @@ const BZIP2: u64 = 100_000 + 4 * 900_000;
 #[error("decompressing it takes too much memory, {0} bytes")]
 struct TooMuchMemory(u64);
 
-/// Decompresses, in a window of so many bytes at most. `first`: how the object
-/// begins.
+/// Decompresses from a place on, where `bytes` begin, in a window of so many bytes at most;
+/// tells of the places that come. `first`: how the object begins.
 pub(super) fn decompress<R>(
     codec: Codec,
     first: &[u8],
-    bytes: R,
+    bytes: Counted<R>,
     window: u64,
+    from: Place,
+    marks: &Marks,
 ) -> io::Result<Pin<Box<dyn AsyncRead + Send>>>
 where
     R: AsyncBufRead + Send + Unpin + 'static,
 {
+    let Place { out, middle, .. } = from;
+    let marks = marks.clone();
     Ok(match codec {
         Codec::None => Box::pin(bytes),
-        Codec::Gzip => Box::pin(Members::gzip(bytes)),
+        Codec::Gzip => {
+            let of_one = marks.clone();
+            let begin = move |bytes, out| gzip::Member::new(bytes, out, of_one.clone());
+            let member = match middle {
+                Some(middle) => gzip::Member::resume(bytes, out, &middle, marks.clone())?,
+                None => begin(bytes, out),
+            };
+            // Tapes and block devices leave zeros behind; gzip itself passes over them.
+            let end = gzip::Member::into_inner;
+            Box::pin(Members::new(member, begin, end, 1, out, marks))
+        }
         Codec::Zstd => {
             let log = DParameter::window_log_max(window.max(1024).ilog2());
-            let mut decoder = ZstdDecoder::with_params(bytes, &[log]);
-            decoder.multiple_members(true);
-            Box::pin(decoder)
+            let begin = move |bytes, _| ZstdDecoder::with_params(bytes, &[log]);
+            let member = begin(bytes, out);
+            let end = ZstdDecoder::into_inner;
+            Box::pin(Members::new(member, begin, end, 0, out, marks))
         }
         Codec::Bzip2 => {
             check(BZIP2, window)?;
-            let mut decoder = BzDecoder::new(bytes);
-            decoder.multiple_members(true);
-            Box::pin(decoder)
+            let begin = |bytes, _| BzDecoder::new(bytes);
+            let member = begin(bytes, out);
+            Box::pin(Members::new(
+                member,
+                begin,
+                BzDecoder::into_inner,
+                0,
+                out,
+                marks,
+            ))
         }
-        Codec::Xz => Box::pin(Members::xz(bytes, window + BESIDES)),
+        Codec::Xz => {
+            let memory = window + BESIDES;
+            let begin = move |bytes, _| XzDecoder::with_mem_limit(bytes, memory);
+            let member = begin(bytes, out);
+            // The format allows zeros between streams, four by four.
+            Box::pin(Members::new(
+                member,
+                begin,
+                XzDecoder::into_inner,
+                4,
+                out,
+                marks,
+            ))
+        }
         Codec::Lz4 => {
             check(lz4_memory(first), window)?;
-            let mut decoder = Lz4Decoder::new(bytes);
-            decoder.multiple_members(true);
-            Box::pin(decoder)
+            let begin = |bytes, _| Lz4Decoder::new(bytes);
+            let member = begin(bytes, out);
+            Box::pin(Members::new(
+                member,
+                begin,
+                Lz4Decoder::into_inner,
+                0,
+                out,
+                marks,
+            ))
         }
     })
 }
@@ -74,47 +121,40 @@ fn lz4_memory(first: &[u8]) -> u64 {
     2 * block + 128 * 1024
 }
 
-/// Reads members one after the other, each with a decoder of its own, and
+/// Reads members, frames or streams one after the other, each with a decoder of its own, and
 /// passes over zeros between and behind them.
 struct Members<R, D> {
     /// Nothing only while one takes the other's place.
     member: Option<D>,
-    begin: Box<dyn Fn(R) -> D + Send>,
-    end: fn(D) -> R,
-    /// Zeros come in multiples of it.
+    /// So many decompressed bytes are before it.
+    begin: Box<dyn Fn(Counted<R>, u64) -> D + Send>,
+    end: fn(D) -> Counted<R>,
+    /// Zeros come in multiples of it; 0: there are none.
     padding: u64,
     /// Since the last member ended; nothing within one.
     zeros: Option<u64>,
-}
-
-impl<R: AsyncBufRead + Unpin + 'static> Members<R, GzipDecoder<R>> {
-    /// Tapes and block devices leave zeros behind; gzip itself passes over them.
-    fn gzip(bytes: R) -> Self {
-        Self::new(bytes, GzipDecoder::new, GzipDecoder::into_inner, 1)
-    }
-}
-
-impl<R: AsyncBufRead + Unpin + 'static> Members<R, XzDecoder<R>> {
-    /// The format allows zeros between streams, four by four.
-    fn xz(bytes: R, memory: u64) -> Self {
-        let begin = move |bytes| XzDecoder::with_mem_limit(bytes, memory);
-        Self::new(bytes, begin, XzDecoder::into_inner, 4)
-    }
+    /// Decompressed bytes of the object so far.
+    out: u64,
+    marks: Marks,
 }
 
 impl<R: AsyncBufRead + Unpin, D: AsyncRead + Unpin> Members<R, D> {
     fn new(
-        bytes: R,
-        begin: impl Fn(R) -> D + Send + 'static,
-        end: fn(D) -> R,
+        first: D,
+        begin: impl Fn(Counted<R>, u64) -> D + Send + 'static,
+        end: fn(D) -> Counted<R>,
         padding: u64,
+        out: u64,
+        marks: Marks,
     ) -> Self {
         Self {
-            member: Some(begin(bytes)),
+            member: Some(first),
             begin: Box::new(begin),
             end,
             padding,
             zeros: None,
+            out,
+            marks,
         }
     }
 
@@ -127,16 +167,26 @@ impl<R: AsyncBufRead + Unpin, D: AsyncRead + Unpin> Members<R, D> {
                 Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
                 Poll::Pending => break Poll::Pending,
             };
-            let more = bytes.iter().take_while(|byte| **byte == 0).count();
+            let more = match self.padding {
+                0 => 0,
+                _ => bytes.iter().take_while(|byte| **byte == 0).count(),
+            };
             if more == 0 {
                 break Poll::Ready(Ok(!bytes.is_empty()));
             }
             zeros += more as u64;
             Pin::new(&mut reader).consume(more);
         };
-        self.member = Some((self.begin)(reader));
+        if matches!(found, Poll::Ready(Ok(true))) && self.marks.want(self.out) {
+            self.marks.place(Place {
+                at: reader.position(),
+                out: self.out,
+                middle: None,
+            });
+        }
+        self.member = Some((self.begin)(reader, self.out));
         self.zeros = Some(zeros);
-        if matches!(found, Poll::Ready(Ok(_))) && !zeros.is_multiple_of(self.padding) {
+        if matches!(found, Poll::Ready(Ok(_))) && zeros % self.padding.max(1) != 0 {
             let error = io::Error::new(io::ErrorKind::InvalidData, "zeros of a wrong number");
             return Poll::Ready(Err(error));
         }
@@ -164,7 +214,9 @@ impl<R: AsyncBufRead + Unpin, D: AsyncRead + Unpin> AsyncRead for Members<R, D> 
             }
             let member = this.member.as_mut().expect("it is put back");
             ready!(Pin::new(member).poll_read(cx, buf)).map_err(ended_early)?;
-            if buf.filled().len() > before {
+            let more = buf.filled().len() - before;
+            if more > 0 {
+                this.out += more as u64;
                 return Poll::Ready(Ok(()));
             }
             this.zeros = Some(0);

@@ -6,11 +6,16 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 
-/// How many bytes a [`Counted`] reader has handed on.
+/// How far a [`Counted`] reader has come in its object, in bytes.
 #[derive(Clone, Default)]
 pub(crate) struct Counter(Arc<AtomicU64>);
 
 impl Counter {
+    /// Of a reader that begins at this byte.
+    pub(crate) fn from(at: u64) -> Self {
+        Self(Arc::new(AtomicU64::new(at)))
+    }
+
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -30,6 +35,11 @@ pub(crate) struct Counted<R> {
 impl<R> Counted<R> {
     pub(crate) fn new(inner: R, counter: Counter) -> Self {
         Self { inner, counter }
+    }
+
+    /// The byte of the object that comes next.
+    pub(crate) fn position(&self) -> u64 {
+        self.counter.get()
     }
 }
 

@@ -11,8 +11,13 @@ use futures::stream;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_util::io::StreamReader;
 
+use arrivage_model::Checkpoint;
+
 use super::*;
 use crate::magic;
+use crate::read::carried;
+use crate::read::counted::Counter;
+use crate::read::place::Middle;
 
 const CODECS: [Codec; 5] = [
     Codec::Gzip,
@@ -63,8 +68,10 @@ async fn unpack(codec: Codec, packed: &[u8], piece: usize, window: u64) -> io::R
         .map(|piece| Ok::<_, io::Error>(Cursor::new(piece.to_vec())))
         .collect();
     let reader = StreamReader::new(stream::iter(pieces));
+    let bytes = Counted::new(reader, Counter::default());
+    let marks = Marks::new(&Checkpoint::default());
     let mut text = Vec::new();
-    decompress(codec, packed, reader, window)?
+    decompress(codec, packed, bytes, window, Place::default(), &marks)?
         .read_to_end(&mut text)
         .await?;
     Ok(text)
@@ -218,4 +225,157 @@ async fn a_window_beyond_the_memory_is_refused() {
     let wide = written(wide, &text).await.into_inner();
     check(Codec::Zstd, &wide, WINDOW, false).await;
     check(Codec::Zstd, &wide, 16 * MIB, true).await;
+}
+
+/// Reads it whole, and then on from each of the places that checkpoints on the way carry; returns
+/// how many there are, and whether they are in the middle of members.
+async fn check_places(codec: Codec, packed: &[u8], text: &[u8]) -> Vec<bool> {
+    let read = async |place: Place, marks: &Marks| {
+        let rest = &packed[place.at as usize..];
+        let pieces: Vec<_> = rest
+            .chunks(60_000)
+            .map(|piece| Ok::<_, io::Error>(Cursor::new(piece.to_vec())))
+            .collect();
+        let reader = StreamReader::new(stream::iter(pieces));
+        let bytes = Counted::new(reader, Counter::from(place.at));
+        let mut found = Vec::new();
+        decompress(codec, packed, bytes, WINDOW, place, marks)?
+            .read_to_end(&mut found)
+            .await?;
+        Ok::<_, io::Error>(found)
+    };
+    let start = Checkpoint::default();
+    let marks = Marks::new(&start);
+    marks.compressed(Place::default(), &start);
+    let found = read(Place::default(), &marks).await.expect("it is whole");
+    assert!(found == text, "{codec:?}");
+    let mut places: Vec<Place> = Vec::new();
+    for offset in (0..=text.len() as u64).step_by(1 << 20) {
+        let mut checkpoint = Checkpoint {
+            offset,
+            state: Some("{}".to_owned()),
+            ..Checkpoint::default()
+        };
+        marks.keep_in(&mut checkpoint);
+        places.extend(carried::place(&checkpoint));
+    }
+    places.dedup();
+    for place in &places {
+        let found = read(place.clone(), &marks).await;
+        let found = found.unwrap_or_else(|error| panic!("{codec:?} from {place:?}: {error}"));
+        assert!(
+            found == text[place.out as usize..],
+            "{codec:?} from {place:?}"
+        );
+    }
+    places.iter().map(|place| place.middle.is_some()).collect()
+}
+
+#[tokio::test]
+async fn a_gzip_file_is_read_on_in_the_middle_of_a_member() {
+    let text = text(600_000);
+    for level in [Level::Default, Level::Best] {
+        let encoder = GzipEncoder::with_quality(Vec::new(), level);
+        let packed = written(encoder, &text).await.into_inner();
+        assert_eq!(check_places(Codec::Gzip, &packed, &text).await, [true; 3]);
+    }
+    // Its fastest, this encoder writes all in one block.
+    let encoder = GzipEncoder::with_quality(Vec::new(), Level::Fastest);
+    let packed = written(encoder, &text).await.into_inner();
+    let places = check_places(Codec::Gzip, &packed, &text).await;
+    assert!(places.is_empty(), "{places:?}");
+    // As programs write that let others read on at once: empty blocks between.
+    let mut encoder = GzipEncoder::new(Vec::new());
+    for some in text.chunks(100_000) {
+        encoder.write_all(some).await.expect("into memory");
+        encoder.flush().await.expect("into memory");
+    }
+    encoder.shutdown().await.expect("into memory");
+    let packed = encoder.into_inner();
+    assert_eq!(check_places(Codec::Gzip, &packed, &text).await, [true; 3]);
+}
+
+/// Blocks that are stored begin at whole bytes.
+#[tokio::test]
+async fn a_gzip_file_that_does_not_shrink_is_read_on() {
+    let mut number = 1_u64;
+    let mut noise = Vec::new();
+    while noise.len() < 10 << 20 {
+        number = number
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        noise.extend_from_slice(&(number >> 16).to_le_bytes()[..5]);
+    }
+    let packed = pack(Codec::Gzip, &noise).await;
+    assert!(packed.len() > noise.len());
+    assert_eq!(check_places(Codec::Gzip, &packed, &noise).await, [true; 2]);
+}
+
+#[tokio::test]
+async fn a_file_of_many_members_is_read_on_between_them() {
+    let text = text(600_000);
+    for codec in CODECS {
+        let mut packed = Vec::new();
+        for some in text.chunks(3 << 20) {
+            packed.extend(pack(codec, some).await);
+        }
+        let places = check_places(codec, &packed, &text).await;
+        assert!(places.len() >= 2, "{codec:?}: {places:?}");
+        assert!(codec == Codec::Gzip || !places.contains(&true), "{codec:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_place_is_found_at_the_members_end() {
+    let text = text(300_000);
+    let packed = pack(Codec::Gzip, &text).await;
+    let read = async |place: &Place| {
+        let rest = Cursor::new(packed[place.at as usize..].to_vec());
+        let bytes = Counted::new(rest, Counter::from(place.at));
+        let marks = Marks::new(&Checkpoint::default());
+        let mut found = Vec::new();
+        decompress(Codec::Gzip, &packed, bytes, WINDOW, place.clone(), &marks)?
+            .read_to_end(&mut found)
+            .await
+    };
+    let start = Checkpoint::default();
+    let marks = Marks::new(&start);
+    marks.compressed(Place::default(), &start);
+    let bytes = Counted::new(Cursor::new(packed.clone()), Counter::default());
+    decompress(
+        Codec::Gzip,
+        &packed,
+        bytes,
+        WINDOW,
+        Place::default(),
+        &marks,
+    )
+    .expect("it is gzip")
+    .read_to_end(&mut Vec::new())
+    .await
+    .expect("it is whole");
+    let mut checkpoint = Checkpoint {
+        offset: text.len() as u64,
+        state: Some("{}".to_owned()),
+        ..Checkpoint::default()
+    };
+    marks.keep_in(&mut checkpoint);
+    let place = carried::place(&checkpoint).expect("there is one");
+    assert!(read(&place).await.is_ok());
+    let middle = place.middle.clone().expect("in the middle");
+    let wrong = |change: fn(&mut Middle)| {
+        let mut middle = middle.clone();
+        change(&mut middle);
+        Place {
+            middle: Some(middle),
+            ..place.clone()
+        }
+    };
+    assert!(read(&wrong(|middle| middle.crc ^= 1)).await.is_err());
+    assert!(read(&wrong(|middle| middle.length += 1)).await.is_err());
+    let before = Place {
+        at: place.at - 1,
+        ..place.clone()
+    };
+    assert!(read(&before).await.is_err());
 }
