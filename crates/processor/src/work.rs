@@ -11,12 +11,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::fate::chain;
+use crate::open::Open;
 use crate::outcome::{Ended, Outcome, Turn};
-use crate::prepare;
 use crate::process::Processor;
-
-/// So many arrivals are asked for at a time.
-const AMONG: usize = 500;
 
 /// How a process is told to end.
 #[derive(Clone, Debug, Default)]
@@ -60,7 +57,8 @@ impl Summary {
 /// What workers share.
 struct Shared {
     until: Until,
-    scope: Scope,
+    /// Of those that are to rest.
+    open: Open,
     busy: AtomicUsize,
     progress: Mutex<Progress>,
     /// Ends the others when one finds that the work is over.
@@ -78,9 +76,9 @@ struct Progress {
 impl Processor {
     /// Loads with all workers.
     pub async fn work(self: &Arc<Self>, until: Until, signals: &Signals) -> Summary {
-        let scope = match &until {
-            Until::Stopped | Until::Empty => Scope::Any,
-            Until::Resting(ids) => Scope::Among(ids.clone()),
+        let open = match &until {
+            Until::Stopped | Until::Empty => Open::new(&[]),
+            Until::Resting(ids) => Open::new(ids),
         };
         if until != Until::Stopped
             && let Err(error) = self.resume_mended().await
@@ -89,7 +87,7 @@ impl Processor {
         }
         let shared = Arc::new(Shared {
             until,
-            scope,
+            open,
             busy: AtomicUsize::new(0),
             progress: Mutex::default(),
             over: CancellationToken::new(),
@@ -162,14 +160,37 @@ impl Processor {
         Ok(Turn { used_up, ended })
     }
 
+    /// Of those that are to rest, some are asked for at a time, until one can be claimed.
+    async fn shared_turn(
+        &self,
+        shared: &Shared,
+        signals: &Signals,
+        many: bool,
+    ) -> Result<Turn, LedgerError> {
+        let mut scope = match shared.until {
+            Until::Stopped | Until::Empty => Scope::Any,
+            Until::Resting(_) => Scope::Among(shared.open.after(None)),
+        };
+        loop {
+            let turn = self
+                .turn(&scope, &self.settings.owner, signals, many)
+                .await?;
+            match &scope {
+                Scope::Among(some) if turn.is_empty() && !some.is_empty() => {
+                    scope = Scope::Among(shared.open.after(some.last().copied()));
+                }
+                _ => return Ok(turn),
+            }
+        }
+    }
+
     async fn worker(&self, shared: &Shared, signals: &Signals) {
         let mut backoff = Backoff::default();
         // One that comes alone is not kept waiting for others.
         let mut many = false;
         while !signals.stop.is_cancelled() && !shared.over.is_cancelled() {
             shared.busy.fetch_add(1, Ordering::SeqCst);
-            let owner = &self.settings.owner;
-            let turn = self.turn(&shared.scope, owner, signals, many).await;
+            let turn = self.shared_turn(shared, signals, many).await;
             many = turn.as_ref().is_ok_and(|turn| !turn.is_empty());
             shared.busy.fetch_sub(1, Ordering::SeqCst);
             let wait = match turn {
@@ -218,7 +239,7 @@ impl Processor {
                 }
                 over
             }
-            Until::Resting(ids) => match self.first_restless(ids, shared).await {
+            Until::Resting(_) => match self.first_restless(shared).await {
                 Ok(None) => true,
                 Ok(Some(arrival)) => self.is_held(shared, &arrival).await,
                 Err(_) => false,
@@ -249,19 +270,26 @@ impl Processor {
 
     /// The first that does not rest, but for those that have waited for their sidecars
     /// as long as this process waits for anything.
-    async fn first_restless(
-        &self,
-        ids: &[ArrivalId],
-        shared: &Shared,
-    ) -> Result<Option<Arrival>, LedgerError> {
+    async fn first_restless(&self, shared: &Shared) -> Result<Option<Arrival>, LedgerError> {
         let mut held = None;
-        for some in ids.chunks(AMONG) {
-            let arrivals = self.ledger.arrivals_among(some).await?;
-            for arrival in arrivals.into_iter().filter(|arrival| !arrival.rests()) {
-                if !shared.is_held_for_long(arrival.id) {
-                    return Ok(Some(arrival));
+        let mut last = None;
+        loop {
+            let some = shared.open.after(last);
+            if some.is_empty() {
+                break;
+            }
+            last = some.last().copied();
+            let arrivals = self.ledger.arrivals_among(&some).await?;
+            let known: HashMap<ArrivalId, Arrival> = arrivals
+                .into_iter()
+                .map(|arrival| (arrival.id, arrival))
+                .collect();
+            for id in some {
+                match known.get(&id).filter(|arrival| !arrival.rests()) {
+                    None => shared.open.rests(id),
+                    Some(arrival) if shared.is_held_for_long(id) => held = arrival.error.clone(),
+                    Some(arrival) => return Ok(Some(arrival.clone())),
                 }
-                held = arrival.error;
             }
         }
         if held.is_some() {
@@ -282,48 +310,6 @@ impl Processor {
         shared.lock().summary.blocked = Some(paused.to_string());
         true
     }
-
-    /// Ends what stopped processes left behind, and tries paused pipelines again.
-    async fn keep_house(&self) {
-        loop {
-            match self.ledger.reap().await {
-                Ok(0) => {}
-                Ok(ended) => tracing::warn!(ended, "ended database backends of expired leases"),
-                Err(error) => {
-                    tracing::debug!(error = chain(&error), "expired leases were not looked for")
-                }
-            }
-            if let Err(error) = self.resume_mended().await {
-                tracing::debug!(error = chain(&error), "paused pipelines were not looked at");
-            }
-            tokio::time::sleep(jittered(self.settings.lease / 2)).await;
-        }
-    }
-
-    /// Never what a person paused: that is not for us to end, nor to look at.
-    async fn resume_mended(&self) -> Result<(), LedgerError> {
-        let paused = self.ledger.paused(&self.pipelines).await?;
-        for paused in paused.into_iter().filter(|paused| !paused.by_person) {
-            let Paused {
-                pipeline: name,
-                reason,
-                ..
-            } = paused;
-            let Some(pipeline) = self.router.pipeline(&name) else {
-                continue;
-            };
-            if prepare::look(&self.ledger, pipeline).await.is_err() {
-                continue;
-            }
-            self.ledger.resume(&name).await?;
-            tracing::info!(
-                pipeline = name,
-                reason,
-                "the pipeline goes on: this was mended"
-            );
-        }
-        Ok(())
-    }
 }
 
 impl Shared {
@@ -338,6 +324,9 @@ impl Shared {
         let mut progress = self.lock();
         if !matches!(ended.outcome, Outcome::Held(_)) {
             progress.held.remove(&ended.id);
+        }
+        if matches!(ended.outcome, Outcome::Loaded) {
+            self.open.rests(ended.id);
         }
         match &ended.outcome {
             Outcome::Held(_) => {
@@ -377,7 +366,7 @@ impl Shared {
 }
 
 /// Between a half and all of it, so that processes do not poll in step.
-fn jittered(wait: Duration) -> Duration {
+pub(crate) fn jittered(wait: Duration) -> Duration {
     Backoff::new(Policy {
         first: wait,
         cap: wait,
