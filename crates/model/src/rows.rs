@@ -66,6 +66,19 @@ impl Rows {
         self.places.is_empty()
     }
 
+    /// Makes room for so many rows more, with so many bytes of text.
+    pub fn reserve(&mut self, rows: usize, text: usize) {
+        self.text.reserve_exact(text);
+        self.cells.reserve_exact(rows * self.width);
+        self.places.reserve_exact(rows);
+    }
+
+    /// The texts of all cells, in bytes.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        self.text.len()
+    }
+
     /// What it holds on the heap, in bytes.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {

@@ -10,6 +10,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(crate) struct Budget {
     kibibytes: Arc<Semaphore>,
     share: u32,
+    /// What a share may be while nobody else needs it.
+    most: u32,
 }
 
 /// One chunk's share; given back when dropped.
@@ -18,13 +20,14 @@ pub(crate) struct Share {
 }
 
 impl Budget {
-    /// So many bytes, for chunks of so many bytes.
-    pub(crate) fn new(bytes: u64, chunk: usize) -> Self {
+    /// So many bytes, for chunks of so many bytes, or of `most` while others leave it.
+    pub(crate) fn new(bytes: u64, chunk: usize, most: usize) -> Self {
         let all = usize::try_from(bytes / 1024).unwrap_or(Semaphore::MAX_PERMITS);
         let share = kibibytes(chunk);
         Self {
             kibibytes: Arc::new(Semaphore::new(all.max(share as usize))),
             share,
+            most: kibibytes(most).max(share),
         }
     }
 
@@ -33,16 +36,15 @@ impl Budget {
         Self {
             kibibytes: Arc::clone(&self.kibibytes),
             share: kibibytes(bytes),
+            most: kibibytes(bytes),
         }
     }
 
-    /// What a share is, in bytes.
-    pub(crate) fn share(&self) -> usize {
-        self.share as usize * 1024
-    }
-
-    /// Waits for the share of one chunk. On a blocking thread only.
+    /// Takes the share of one chunk, and waits for it if need be. On a blocking thread only.
     pub(crate) fn draw(&self, runtime: &Handle) -> Share {
+        if let Ok(permit) = Arc::clone(&self.kibibytes).try_acquire_many_owned(self.most) {
+            return Share { permit };
+        }
         let permit = Arc::clone(&self.kibibytes).acquire_many_owned(self.share);
         let permit = runtime
             .block_on(permit)
@@ -52,6 +54,11 @@ impl Budget {
 }
 
 impl Share {
+    /// What it is, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.permit.num_permits() * 1024
+    }
+
     /// Keeps so many bytes of it, and gives the others back.
     pub(crate) fn shrink(&mut self, bytes: usize) {
         let surplus = self

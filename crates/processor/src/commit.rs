@@ -27,8 +27,8 @@ pub(crate) const AGAIN: Policy = Policy {
 const RATIO_GRACE: u64 = 10_000;
 
 /// Commits the chunks of one arrival, in the file's order.
-pub(crate) struct Committer<'a> {
-    pub(crate) load: Load<'a>,
+pub(crate) struct Committer {
+    pub(crate) load: Load,
     /// How far the committed chunks reach.
     pub(crate) at: Checkpoint,
     /// Rejects so far, those of earlier claims included.
@@ -53,7 +53,7 @@ enum Doubt {
     Behind,
 }
 
-impl<'a> Committer<'a> {
+impl Committer {
     /// Commits chunks until the last one, or until `stop`. Where the table allows
     /// it, several transactions are filled at the same time; they commit one after
     /// another, each from the end of the one before.
@@ -76,7 +76,7 @@ impl<'a> Committer<'a> {
             self.load.job.table.parallel && pipeline.mode == Mode::Append && !pipeline.atomic;
         let width = if parallel { self.connections } else { 1 };
         let mut drafts: VecDeque<Arc<Draft>> = VecDeque::new();
-        let mut filling: FuturesOrdered<Filling<'a>> = FuturesOrdered::new();
+        let mut filling: FuturesOrdered<Filling> = FuturesOrdered::new();
         let mut end: Option<Result<(), LoadError>> = None;
         loop {
             if drafts.is_empty()
@@ -114,7 +114,7 @@ impl<'a> Committer<'a> {
         &mut self,
         draft: &Arc<Draft>,
         filled: Result<Filled, LoadError>,
-        later: &mut FuturesOrdered<Filling<'a>>,
+        later: &mut FuturesOrdered<Filling>,
     ) -> Result<bool, LoadError> {
         let chunk = &draft.chunk;
         let mut backoff = Backoff::new(AGAIN);

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use arrivage_ledger::{ChunkTransaction, LedgerError, SharedLedger};
 use arrivage_model::{ErrorCode, Lease, ReasonCode, Reject};
 use futures::future::BoxFuture;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 use crate::board::Loading;
 use crate::decode::Chunk;
@@ -19,12 +21,12 @@ use crate::read::Draft;
 const SHOWN_TOGETHER: u64 = 50_000;
 
 /// The load that chunks belong to.
-#[derive(Clone, Copy)]
-pub(crate) struct Load<'a> {
-    pub(crate) ledger: &'a SharedLedger,
+#[derive(Clone)]
+pub(crate) struct Load {
+    pub(crate) ledger: SharedLedger,
     pub(crate) lease: Lease,
-    pub(crate) job: &'a Job,
-    pub(crate) loading: &'a Loading,
+    pub(crate) job: Arc<Job>,
+    pub(crate) loading: Arc<Loading>,
 }
 
 /// A transaction that holds a chunk's rows and rejects, and no checkpoint yet.
@@ -33,28 +35,34 @@ pub(crate) struct Filled {
     pub(crate) rejected: u64,
 }
 
-pub(crate) type Filling<'a> = BoxFuture<'a, Result<Filled, LoadError>>;
+pub(crate) type Filling = BoxFuture<'static, Result<Filled, LoadError>>;
 
-impl<'a> Load<'a> {
-    /// Puts a chunk's rows and rejects into a transaction of their own.
-    pub(crate) fn fill(self, draft: &Arc<Draft>) -> Filling<'a> {
-        let draft = Arc::clone(draft);
-        Box::pin(async move {
+impl Load {
+    /// Puts a chunk's rows and rejects into a transaction of their own, which goes on
+    /// while another one commits, and is rolled back when dropped.
+    pub(crate) fn fill(&self, draft: &Arc<Draft>) -> Filling {
+        let (load, draft) = (self.clone(), Arc::clone(draft));
+        let filling = async move {
             let chunk = &draft.chunk;
-            let destination = self.job.destination(&chunk.columns);
-            let mut tx = self.ledger.begin(&self.lease, &destination).await?;
-            match self.add(tx.as_mut(), chunk).await {
+            let destination = load.job.destination(&chunk.columns);
+            let mut tx = load.ledger.begin(&load.lease, &destination).await?;
+            match load.add(tx.as_mut(), chunk).await {
                 Ok(rejected) => Ok(Filled { tx, rejected }),
                 Err(error) => {
                     tx.roll_back().await;
                     Err(error)
                 }
             }
+        };
+        let filling = AbortOnDropHandle::new(tokio::spawn(filling.in_current_span()));
+        Box::pin(async move {
+            let filled = filling.await;
+            filled.unwrap_or_else(|ended| Err(LoadError::Broken(ended.to_string())))
         })
     }
 
     /// Returns how many rejects there are.
-    async fn add(self, tx: &mut dyn ChunkTransaction, chunk: &Chunk) -> Result<u64, LoadError> {
+    async fn add(&self, tx: &mut dyn ChunkTransaction, chunk: &Chunk) -> Result<u64, LoadError> {
         let refused = self.load(tx, chunk).await?;
         tx.reject(&chunk.rejects).await?;
         tx.reject(&refused).await?;
@@ -64,7 +72,7 @@ impl<'a> Load<'a> {
     /// Loads the rows, and finds those that the database refuses by halving, in
     /// the file's order. A chunk that alone breaks the budget of rejects is given up.
     async fn load(
-        self,
+        &self,
         tx: &mut dyn ChunkTransaction,
         chunk: &Chunk,
     ) -> Result<Vec<Reject>, LoadError> {
@@ -95,7 +103,7 @@ impl<'a> Load<'a> {
     /// Shows the gathered rows of these records, in the file's order, and returns
     /// how many of them the table refused: they are rejects then.
     pub(crate) async fn publish(
-        self,
+        &self,
         tx: &mut dyn ChunkTransaction,
         records: u64,
     ) -> Result<u64, LoadError> {
@@ -127,7 +135,7 @@ impl<'a> Load<'a> {
 
     /// Looking for more than may be rejected would take long and change nothing.
     fn give_up_beyond_budget(
-        self,
+        &self,
         refused: u64,
         error: &LedgerError,
         place: impl FnOnce() -> u64,

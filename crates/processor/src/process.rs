@@ -13,7 +13,6 @@ use crate::board::{Board, Loading};
 use crate::budget::Budget;
 use crate::commit::Committer;
 use crate::complete::Announced;
-use crate::decode::ChunkTarget;
 use crate::fate::LoadError;
 use crate::fill::Load;
 use crate::keeper::Keeper;
@@ -68,7 +67,11 @@ impl Processor {
         wake: Arc<Notify>,
     ) -> Result<Self, SettingsError> {
         settings.check()?;
-        let budget = Budget::new(settings.chunk_memory(), settings.chunk_bytes());
+        let budget = Budget::new(
+            settings.chunk_memory(),
+            settings.chunk_bytes(),
+            settings.chunk_bytes_alone(),
+        );
         let pipelines = router
             .pipelines()
             .iter()
@@ -166,10 +169,10 @@ impl Processor {
         };
         let mut reading = self.read(claim, &job, from.clone(), announced, loading, allowance);
         let load = Load {
-            ledger: &self.ledger,
+            ledger: Arc::clone(&self.ledger),
             lease: held.lease,
-            job: &job,
-            loading,
+            job: Arc::new(job),
+            loading: Arc::clone(loading),
         };
         let connections = self.settings.connections;
         let mut committer = Committer {
@@ -310,10 +313,6 @@ impl Processor {
             progress: Arc::new(move || loading.touch()),
             persistence: allowance.persistence,
         };
-        let target = ChunkTarget {
-            bytes: allowance.budget.share(),
-            records: CHUNK_RECORDS,
-        };
         let place = claim.arrival.location();
         let mut captures = self.router.captures(&job.pipeline, &place);
         captures.extend(claim.arrival.facts());
@@ -321,7 +320,7 @@ impl Processor {
             plan: Arc::clone(&job.plan),
             captures,
             records: announced.records,
-            target,
+            most_records: CHUNK_RECORDS,
             budget: allowance.budget,
         };
         Reading::start(source, decoding)

@@ -63,7 +63,8 @@ pub(crate) struct Decoding {
     pub(crate) captures: Captures,
     /// How many records there should be.
     pub(crate) records: Option<Count>,
-    pub(crate) target: ChunkTarget,
+    /// Records of a chunk.
+    pub(crate) most_records: u64,
     pub(crate) budget: Budget,
 }
 
@@ -137,8 +138,16 @@ fn decode(
     runtime: &Handle,
 ) -> Result<(), LoadError> {
     let plan = Arc::clone(&decoding.plan);
-    let mut decoder = Decoder::new(plan, &decoding.captures, from, decoding.target)?;
-    let mut share = Some(decoding.budget.draw(runtime));
+    let draw = || {
+        let share = decoding.budget.draw(runtime);
+        let target = ChunkTarget {
+            bytes: share.bytes(),
+            records: decoding.most_records,
+        };
+        (target, Some(share))
+    };
+    let (target, mut share) = draw();
+    let mut decoder = Decoder::new(plan, &decoding.captures, from, target)?;
     let mut marks: Option<Marks> = None;
     loop {
         let ended = match blocks.blocking_recv() {
@@ -180,7 +189,9 @@ fn decode(
                 return Ok(());
             }
             if !last {
-                share = Some(decoding.budget.draw(runtime));
+                let target;
+                (target, share) = draw();
+                decoder.set_target(target);
             }
         }
         if ended {

@@ -36,7 +36,7 @@ const MIB: u64 = 1 << 20;
 const BASE: u64 = 24 * MIB;
 
 /// The smallest and the largest chunk, in bytes of memory.
-const CHUNK: std::ops::RangeInclusive<u64> = 256 * 1024..=4 * MIB;
+const CHUNK: std::ops::RangeInclusive<u64> = 256 * 1024..=8 * MIB;
 
 impl Settings {
     /// Whether the memory is enough for the workers.
@@ -55,7 +55,11 @@ impl Settings {
     /// Chunks that exist at the same time: of each worker one that fills, one
     /// that waits, and one on each connection.
     fn chunks(&self) -> u64 {
-        (self.workers * (self.connections + 2)) as u64
+        self.chunks_of(self.workers)
+    }
+
+    fn chunks_of(&self, workers: usize) -> u64 {
+        (workers * (self.connections + 2)) as u64
     }
 
     /// The memory that chunks share, in bytes.
@@ -65,7 +69,17 @@ impl Settings {
 
     /// What a chunk may hold, in bytes of memory.
     pub(crate) fn chunk_bytes(&self) -> usize {
-        let share = self.chunk_memory() / self.chunks();
+        self.share(self.chunks())
+    }
+
+    /// The same while one worker alone has something to load. Of large chunks one is left
+    /// out, because what they free is not all given back to the system.
+    pub(crate) fn chunk_bytes_alone(&self) -> usize {
+        self.share(self.chunks_of(1) + 1)
+    }
+
+    fn share(&self, chunks: u64) -> usize {
+        let share = self.chunk_memory() / chunks;
         usize::try_from(share.clamp(*CHUNK.start(), *CHUNK.end())).unwrap_or(usize::MAX)
     }
 

@@ -77,7 +77,7 @@ impl Chunk {
             let table = quoted(&self.destination.table.name);
             self.copy(&[part], table, &[]).await?;
         }
-        self.run("SET CONSTRAINTS ALL IMMEDIATE".to_owned()).await
+        Ok(())
     }
 
     /// All that the commit needs of these files, in their order.
@@ -187,14 +187,21 @@ impl Chunk {
             return Ok(());
         }
         let sql = staging::publishing(arrival, mode, table, &columns, records);
-        self.bring_in(&sql).await?;
-        self.run("SET CONSTRAINTS ALL IMMEDIATE".to_owned()).await
+        self.bring_in(&sql).await
     }
 
-    /// Leaves nothing behind of rows that were refused.
+    /// Leaves nothing behind of rows that were refused, be it now or by what else waits
+    /// for the commit.
     async fn settle(&mut self, added: Result<()>) -> Result<()> {
-        match added {
-            Ok(()) => self.run("RELEASE SAVEPOINT rows".to_owned()).await,
+        let judged = match added {
+            Ok(()) => {
+                self.run("SET CONSTRAINTS ALL IMMEDIATE; RELEASE SAVEPOINT rows".to_owned())
+                    .await
+            }
+            refused => refused,
+        };
+        match judged {
+            Ok(()) => Ok(()),
             Err(refused @ LedgerError::Row { .. }) => {
                 self.run("ROLLBACK TO SAVEPOINT rows".to_owned()).await?;
                 Err(refused)

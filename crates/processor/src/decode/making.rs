@@ -18,12 +18,24 @@ pub(super) struct Making {
     raw: Vec<u8>,
     /// About what it holds, in bytes.
     weight: usize,
+    /// What the chunk before held.
+    before: Held,
+}
+
+/// What a chunk holds.
+#[derive(Clone, Copy, Default)]
+struct Held {
+    rows: usize,
+    text: usize,
+    raw: usize,
+    weight: usize,
 }
 
 impl Making {
     /// An empty chunk that begins at this offset of the stream.
     pub(super) fn new(start: u64, columns: Arc<[RowColumn]>) -> Self {
         Self {
+            before: Held::default(),
             start,
             rows: Rows::new(columns.len()),
             columns,
@@ -31,6 +43,37 @@ impl Making {
             raw: Vec::new(),
             weight: 0,
         }
+    }
+
+    /// The one that comes behind this.
+    pub(super) fn next(&self, start: u64, columns: Arc<[RowColumn]>) -> Self {
+        Self {
+            before: Held {
+                rows: self.rows.len(),
+                text: self.rows.text_bytes(),
+                raw: self.raw.len(),
+                weight: self.weight + self.rows.text_bytes(),
+            },
+            ..Self::new(start, columns)
+        }
+    }
+
+    /// Makes room for as much as makes it full, if it is like the chunk before: what
+    /// grows bit by bit is copied again and again, and takes twice as much in the end.
+    pub(super) fn make_room(&mut self, target: ChunkTarget) {
+        let Held {
+            rows,
+            text,
+            raw,
+            weight,
+        } = self.before;
+        if weight == 0 || !self.rows.is_empty() {
+            return;
+        }
+        let scaled = |size: usize| size.saturating_mul(target.bytes) / weight;
+        let with_slack = |size: usize| scaled(size + size / 32);
+        self.rows.reserve(with_slack(rows), with_slack(text));
+        self.raw.reserve_exact(with_slack(raw));
     }
 
     /// Changes the columns of a chunk that has no rows yet.
@@ -55,10 +98,8 @@ impl Making {
     pub(super) fn complete(&mut self, place: Place, record: &[u8]) {
         self.rows.complete(place);
         self.raw.extend_from_slice(record);
-        let cells = self.rows.cells(self.rows.len() - 1);
-        let text: usize = cells.flatten().map(<[u8]>::len).sum();
         self.weight += size_of::<Place>() + size_of::<u32>() * self.columns.len();
-        self.weight += text + record.len();
+        self.weight += record.len();
     }
 
     pub(super) fn reject(
@@ -84,7 +125,7 @@ impl Making {
     pub(super) fn is_full(&self, target: ChunkTarget) -> bool {
         let records = (self.rows.len() + self.rejects.len()) as u64;
         records > 0
-            && (self.weight >= target.bytes
+            && (self.weight + self.rows.text_bytes() >= target.bytes
                 || records >= target.records
                 || self.rejects.len() >= MAX_REJECTS)
     }

@@ -144,6 +144,12 @@ impl Decoder {
         })
     }
 
+    /// What makes a chunk full from now on.
+    pub fn set_target(&mut self, target: ChunkTarget) {
+        self.target = target;
+        self.making.make_room(target);
+    }
+
     /// Takes the next bytes of the decompressed stream. `bytes_read`: bytes of
     /// the stored object that were needed for all bytes pushed so far.
     pub fn push(&mut self, bytes: &[u8], bytes_read: u64) {
@@ -336,7 +342,8 @@ impl Decoder {
             bytes_read: self.bytes_read,
             state: Some(self.state().write()),
         };
-        let next = Making::new(self.input.offset(), self.reader.columns());
+        let (start, columns) = (self.input.offset(), self.reader.columns());
+        let next = self.making.next(start, columns);
         std::mem::replace(&mut self.making, next).into_chunk(end)
     }
 }

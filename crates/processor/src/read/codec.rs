@@ -186,7 +186,7 @@ impl<R: AsyncBufRead + Unpin, D: AsyncRead + Unpin> Members<R, D> {
         }
         self.member = Some((self.begin)(reader, self.out));
         self.zeros = Some(zeros);
-        if matches!(found, Poll::Ready(Ok(_))) && zeros % self.padding.max(1) != 0 {
+        if matches!(found, Poll::Ready(Ok(_))) && !zeros.is_multiple_of(self.padding.max(1)) {
             let error = io::Error::new(io::ErrorKind::InvalidData, "zeros of a wrong number");
             return Poll::Ready(Err(error));
         }

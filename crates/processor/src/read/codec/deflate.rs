@@ -90,13 +90,13 @@ impl Bits {
 
     /// 10 bits: not the last, of type 1, its end (RFC 1951, 3.2.6).
     fn empty_fixed_block(&mut self) {
-        self.push(0b01_0, 3);
+        self.push(0b010, 3);
         self.push(0, 7);
     }
 
     /// 93 bits, an odd number: not the last, of type 2 (RFC 1951, 3.2.7).
     fn empty_dynamic_block(&mut self) {
-        self.push(0b10_0, 3);
+        self.push(0b100, 3);
         // 257 codes for literals, one for distances, 19 for the lengths of codes: of those only
         // 1 (a code `0`) and 18 (many zeros, a code `1`) are used, which stand 18th and 3rd.
         self.push(0, 5);
@@ -243,7 +243,7 @@ mod tests {
                 if let Some(byte) = whole.bytes.last_mut() {
                     *byte &= u8::MAX >> bits;
                 }
-                whole.push(0b00_1, 3);
+                whole.push(0b001, 3);
                 whole.length = whole.bytes.len() * 8;
                 for byte in [1, 0, !1, !0, b'x'] {
                     whole.push(u32::from(byte), 8);
