@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use arrivage_model::{Checkpoint, Place, Reject, RowColumn, Rows};
 
-use super::chunk::{Chunk, ChunkTarget};
+use super::chunk::{Chunk, ChunkTarget, in_entry};
 use super::fault::Fault;
 
 /// A chunk is full with so many rejects, so that the budget of a file in which
@@ -16,6 +16,10 @@ pub(super) struct Making {
     rows: Rows,
     rejects: Vec<Reject>,
     raw: Vec<u8>,
+    /// In an archive: the entry that the next record is from, and those that the rows
+    /// are from.
+    entry: Option<Arc<str>>,
+    entries: Vec<(u64, Arc<str>)>,
     /// About what it holds, in bytes.
     weight: usize,
 }
@@ -29,8 +33,23 @@ impl Making {
             columns,
             rejects: Vec::new(),
             raw: Vec::new(),
+            entry: None,
+            entries: Vec::new(),
             weight: 0,
         }
+    }
+
+    /// The next one, where this one is sealed.
+    pub(super) fn next(&self, start: u64, columns: Arc<[RowColumn]>) -> Self {
+        Self {
+            entry: self.entry.clone(),
+            ..Self::new(start, columns)
+        }
+    }
+
+    /// The next records are from this entry.
+    pub(super) fn enter(&mut self, entry: &Arc<str>) {
+        self.entry = Some(Arc::clone(entry));
     }
 
     /// Changes the columns of a chunk that has no rows yet.
@@ -54,6 +73,13 @@ impl Making {
     /// Completes the row whose cells were added.
     pub(super) fn complete(&mut self, place: Place, record: &[u8]) {
         self.rows.complete(place);
+        if let Some(entry) = &self.entry {
+            let known = self.entries.last();
+            if !known.is_some_and(|(_, known)| Arc::ptr_eq(known, entry)) {
+                self.weight += size_of::<(u64, Arc<str>)>() + entry.len();
+                self.entries.push((place.record, Arc::clone(entry)));
+            }
+        }
         self.raw.extend_from_slice(record);
         let cells = self.rows.cells(self.rows.len() - 1);
         let text: usize = cells.flatten().map(<[u8]>::len).sum();
@@ -74,7 +100,10 @@ impl Making {
             byte_offset: place.byte_offset,
             column,
             code: fault.code,
-            reason: fault.into_reason(),
+            reason: match &self.entry {
+                Some(entry) => in_entry(&fault.into_reason(), entry),
+                None => fault.into_reason(),
+            },
             raw: Reject::keep(record),
         };
         self.weight += size_of::<Reject>() + reject.reason.len() + reject.raw.len();
@@ -98,6 +127,7 @@ impl Making {
             rejects: self.rejects,
             last: false,
             raw: self.raw,
+            entries: self.entries,
         }
     }
 }

@@ -35,7 +35,7 @@ where
     R: AsyncBufRead + Send + Unpin + 'static,
 {
     Ok(match codec {
-        Codec::None => Box::pin(bytes),
+        Codec::None | Codec::Zip => Box::pin(bytes),
         Codec::Gzip => Box::pin(Members::gzip(bytes)),
         Codec::Zstd => {
             let log = DParameter::window_log_max(window.max(1024).ilog2());
