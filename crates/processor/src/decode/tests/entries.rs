@@ -92,6 +92,23 @@ fn one_by_one(case: &Case, entries: &[Cut]) -> Result<Vec<Record>, DecodeError> 
     Ok(all)
 }
 
+/// Without words that a row never had, and offsets, which count on.
+fn comparable(mut record: Record) -> Record {
+    if !record.what.starts_with('!') {
+        record.reason = String::new();
+    }
+    record.reason = without_offset(&record.reason);
+    record
+}
+
+fn without_offset(words: &str) -> String {
+    let Some((before, offset)) = words.split_once("at offset ") else {
+        return words.to_owned();
+    };
+    let behind = offset.trim_start_matches(|c: char| c.is_ascii_digit());
+    format!("{before}at an offset{behind}")
+}
+
 fn check(case: &Case, entries: &[Cut], target: ChunkTarget) {
     let start = Checkpoint::default();
     let see = |entries: &[Cut], from: &Checkpoint| -> Result<Vec<Seen>, DecodeError> {
@@ -105,24 +122,18 @@ fn check(case: &Case, entries: &[Cut], target: ChunkTarget) {
     let found = see(&uncut, &start);
     match (&found, one_by_one(case, entries)) {
         (Ok(found), Ok(expect)) => {
-            let found: Vec<_> = found
-                .iter()
-                .flat_map(|(.., records)| records)
-                .cloned()
-                .collect();
-            // The reason of a row is not kept.
-            let rows = |mut record: Record| {
-                if !record.columns.is_empty() || record.reason.starts_with(" (entry") {
-                    record.reason = String::new();
-                }
-                record
-            };
-            let expect: Vec<_> = expect.into_iter().map(rows).collect();
+            let found = found.iter().flat_map(|(.., records)| records).cloned();
+            let found: Vec<_> = found.map(comparable).collect();
+            let expect: Vec<_> = expect.into_iter().map(comparable).collect();
             assert_eq!(found, expect);
         }
         (Err(found), Err(expect)) => {
             assert_eq!(found.code, expect.code);
-            assert!(found.message.starts_with(&expect.message), "{found}");
+            let found = without_offset(&found.message);
+            assert!(
+                found.starts_with(&without_offset(&expect.message)),
+                "{found}"
+            );
         }
         (found, expect) => panic!("{found:?} instead of {expect:?}"),
     }
@@ -195,7 +206,7 @@ fn each_entry_has_a_header_and_a_mark_of_its_own() {
                 3,
                 12,
                 "!not_a_number id",
-                "\"x\" is no integer (entry 0.txt)"
+                "\"x\" is no whole number: a sign and digits make one (entry 0.txt)"
             ),
             (3, 2, 27, "3|c", ""),
             (4, 2, 34, "4", ""),
@@ -204,7 +215,7 @@ fn each_entry_has_a_header_and_a_mark_of_its_own() {
                 3,
                 36,
                 "!not_a_number id",
-                "\"y\" is no integer (entry 3.txt)"
+                "\"y\" is no whole number: a sign and digits make one (entry 3.txt)"
             ),
         ]
     );

@@ -16,7 +16,8 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use self::directory::{Entry, Method};
 use self::inflate::Inflate;
 use super::corrupt;
-use super::entries::{Entries, broken};
+use super::entries::{Entries, broken, moved};
+use crate::decode::EntryPlace;
 use crate::fate::LoadError;
 use crate::magic;
 use crate::read::counted::{Counted, Counter};
@@ -40,6 +41,13 @@ pub(super) async fn read(
     let directory = find::directory(source, &object).await?;
     for entry in &directory.passed_over {
         entries.pass_over(&entry.name, entry.why);
+    }
+    let is_known = |place: EntryPlace| {
+        let mut files = directory.entries.iter().filter(|entry| entry.is_file);
+        files.any(|entry| entry.at == place.at)
+    };
+    if entries.from().is_some_and(|place| !is_known(place)) {
+        return Err(moved());
     }
     let mut way = match entries.from() {
         Some(from) if source.digests.is_empty() => {

@@ -88,7 +88,7 @@ mod tests {
         check(b"14 path=a.csv\n", Some(("a.csv", None, false)));
         check(b"12 path=a=b\n", Some(("a=b", None, false)));
         check(b"10 path=\nb\n", None);
-        check(b"11 path=a\nb\n", Some(("a\nb", None, false)));
+        check(b"12 path=a\nb\n", Some(("a\nb", None, false)));
         check(
             b"11 size=12\n14 path=b.csv\n",
             Some(("b.csv", Some(12), false)),

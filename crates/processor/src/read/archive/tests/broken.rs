@@ -113,7 +113,7 @@ async fn what_does_not_agree_is_corrupt() {
             let at = record(archive, "b.csv", 42);
             archive[at] -= 1;
         },
-        "corrupt: its entries lie over one another",
+        "corrupt: its entry a.csv is broken: it reaches into what follows it",
     )
     .await;
     check(

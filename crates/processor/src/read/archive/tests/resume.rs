@@ -105,13 +105,16 @@ async fn a_checkpoint_of_another_archive_is_told() {
         ))
         .await;
         check(checkpoint(place, whole[2].bytes.len() as u64 + 1)).await;
+        // It was read as a file, byte after byte: a zip never is.
         let plain = Checkpoint {
             records: 1,
             offset: 10,
             bytes_read: 10,
             state: Some(json!({"line": 2}).to_string()),
         };
-        check(plain).await;
+        if archive.starts_with(b"PK") {
+            check(plain).await;
+        }
     }
 }
 
