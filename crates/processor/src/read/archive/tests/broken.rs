@@ -1,6 +1,9 @@
 //! zip archives that are cut, changed, or made to harm.
 
-use arrivage_testkit::archive::{Packed, zip};
+use arrivage_model::ErrorCode;
+use arrivage_testkit::archive::{Packed, tar, zip};
+use async_compression::tokio::write::GzipEncoder;
+use tokio::io::AsyncWriteExt;
 
 use super::{contents, failure, first, hand, read, source};
 use crate::fate::LoadError;
@@ -161,6 +164,27 @@ async fn what_does_not_agree_is_corrupt() {
     .await;
 }
 
+/// Some programs hide what they want behind what everybody reads.
+#[tokio::test]
+async fn nothing_stands_behind_what_is_compressed() {
+    let mut archive = two();
+    let number = |archive: &[u8], at: usize| {
+        u32::from_le_bytes(archive[at..at + 4].try_into().expect("four bytes"))
+    };
+    let b = usize::try_from(number(&archive, record(&archive, "b.csv", 42))).expect("small");
+    archive.insert(b, b'x');
+    for at in [
+        record(&archive, "a.csv", 20),
+        record(&archive, "b.csv", 42),
+        archive.len() - 22 + 16,
+    ] {
+        let moved = number(&archive, at) + 1;
+        archive[at..at + 4].copy_from_slice(&moved.to_le_bytes());
+    }
+    let expect = "corrupt: its entry a.csv is broken: something follows its compressed bytes";
+    assert_eq!(failure(&archive).await, expect);
+}
+
 #[tokio::test]
 async fn what_nobody_wants_is_said_by_name() {
     let check = async |files: &[Packed], expect: &str| {
@@ -217,12 +241,9 @@ async fn bombs_are_judged_over_the_whole_archive() {
     };
     match hand(limited(500)).await {
         Err(LoadError::File(failure)) => {
-            assert_eq!(
-                failure.code,
-                Some(arrivage_model::ErrorCode::ExpandsTooMuch)
-            );
+            assert_eq!(failure.code, Some(ErrorCode::ExpandsTooMuch));
         }
-        other => panic!("{other:?}"),
+        other => panic!("{:?}", other.map(|handed| handed.files.len())),
     }
     assert_eq!(
         hand(limited(2000))
@@ -235,6 +256,25 @@ async fn bombs_are_judged_over_the_whole_archive() {
 }
 
 #[tokio::test]
+async fn what_is_passed_over_is_no_way_around_the_limit() {
+    let hidden = tar(&[
+        Packed::new(".hidden", vec![0; 80 << 20]),
+        Packed::new("a.csv", "id\n1\n"),
+    ]);
+    let mut encoder = GzipEncoder::new(Vec::new());
+    encoder.write_all(&hidden).await.expect("into memory");
+    encoder.shutdown().await.expect("into memory");
+    let (mut source, _) = source(&encoder.into_inner(), 64 * 1024);
+    source.limits.max_expansion = 500;
+    match hand(source).await {
+        Err(LoadError::File(failure)) => {
+            assert_eq!(failure.code, Some(ErrorCode::ExpandsTooMuch));
+        }
+        other => panic!("{:?}", other.map(|handed| handed.files.len())),
+    }
+}
+
+#[tokio::test]
 async fn a_directory_that_does_not_fit_the_memory_is_refused() {
     let files: Vec<_> = (0..100)
         .map(|n| Packed::new(&format!("{n}.csv"), "id\n"))
@@ -243,13 +283,13 @@ async fn a_directory_that_does_not_fit_the_memory_is_refused() {
     source.window = 4096;
     match hand(source).await {
         Err(LoadError::File(failure)) => {
-            assert_eq!(failure.code, Some(arrivage_model::ErrorCode::NeedsMemory));
+            assert_eq!(failure.code, Some(ErrorCode::NeedsMemory));
             assert!(
                 failure.message.contains("100 entries"),
                 "{}",
                 failure.message
             );
         }
-        other => panic!("{other:?}"),
+        other => panic!("{:?}", other.map(|handed| handed.files.len())),
     }
 }
