@@ -12,7 +12,11 @@ pub struct Delivery {
     records: u64,
     rows: String,
     rejects: String,
+    /// Where each entry ends, of those of an archive.
+    ends: Vec<usize>,
 }
+
+const HEADER: &[u8] = b"order_id,customer,amount,ordered_on,note\n";
 
 impl Delivery {
     /// The pipeline's columns, for [`Arrivage::new`](crate::Arrivage::new), after its other keys.
@@ -44,20 +48,40 @@ max_rows = 1000000
 
     /// The same seed, the same file. One record of eighty is bad.
     pub fn new(seed: u64, records: u64) -> Self {
+        Self::in_entries(seed, records, 1)
+    }
+
+    /// The same in so many files, for an archive: each with a header and lines of its own.
+    pub fn in_entries(seed: u64, records: u64, entries: u64) -> Self {
         let mut delivery = Self {
-            csv: b"order_id,customer,amount,ordered_on,note\n".to_vec(),
+            csv: Vec::new(),
             records,
             rows: String::new(),
             rejects: String::new(),
+            ends: Vec::new(),
         };
         let mut chance = Chance::new(seed);
-        let mut line = 2;
-        for record in 1..=records {
-            let text = delivery.record(record, line, &mut chance);
-            line += text.matches('\n').count();
-            delivery.csv.extend_from_slice(text.as_bytes());
+        let mut before = 0;
+        for entry in 1..=entries {
+            delivery.csv.extend_from_slice(HEADER);
+            let mut line = 2;
+            let end = records * entry / entries;
+            for record in before + 1..=end {
+                let text = delivery.record(record, line, &mut chance);
+                line += text.matches('\n').count();
+                delivery.csv.extend_from_slice(text.as_bytes());
+            }
+            before = end;
+            delivery.ends.push(delivery.csv.len());
         }
         delivery
+    }
+
+    /// Its files, one after the other.
+    pub fn entries(&self) -> Vec<&[u8]> {
+        let begins = [0].into_iter().chain(self.ends.iter().copied());
+        let ranges = begins.zip(self.ends.iter().copied());
+        ranges.map(|(begin, end)| &self.csv[begin..end]).collect()
     }
 
     /// The file.

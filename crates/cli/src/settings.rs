@@ -221,7 +221,7 @@ tables! {
 
     /// What every format has.
     struct AnyFormat {
-        /// `auto`: as the first bytes say, never the name.
+        /// `auto`: as the first bytes say, never the name. A tar archive within is read in any case but `none`.
         compression: Compression = "auto",
         /// Of the texts, unless a byte-order mark says otherwise: any label of the WHATWG standard.
         encoding: Encoding = "utf-8",
@@ -365,6 +365,7 @@ words! {
         "bzip2" => Self::Bzip2,
         "xz" => Self::Xz,
         "lz4" => Self::Lz4,
+        "zip" => Self::Zip,
     }
     InvalidBytes, "value" { "reject" => Self::Reject, "replace" => Self::Replace, }
     Positions, "value" { "characters" => Self::Characters, "bytes" => Self::Bytes, }

@@ -185,6 +185,8 @@ pub enum Compression {
     Xz,
     /// Any number of frames.
     Lz4,
+    /// An archive: every file in it.
+    Zip,
 }
 
 /// How many rejects an arrival may have before it fails.

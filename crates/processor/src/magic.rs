@@ -18,6 +18,8 @@ pub(crate) enum Codec {
     Xz,
     /// The LZ4 frame format.
     Lz4,
+    /// An archive, whose entries are compressed each by itself.
+    Zip,
 }
 
 /// A file that nothing here reads, told by its first bytes.
@@ -33,6 +35,7 @@ pub(crate) fn codec(setting: Compression, first: &[u8]) -> Result<Codec, Unsuppo
         Compression::Bzip2 => Ok(Codec::Bzip2),
         Compression::Xz => Ok(Codec::Xz),
         Compression::Lz4 => Ok(Codec::Lz4),
+        Compression::Zip => Ok(Codec::Zip),
         Compression::Auto => sniff(first),
     }
 }
@@ -47,7 +50,9 @@ fn sniff(first: &[u8]) -> Result<Codec, Unsupported> {
         [0xFD, b'7', b'z', b'X', b'Z', 0x00, ..] => Ok(Codec::Xz),
         [0x04, 0x22, 0x4D, 0x18, ..] => Ok(Codec::Lz4),
         [0x02, 0x21, 0x4C, 0x18, ..] => Err(Unsupported("lz4 in its legacy format")),
-        [b'P', b'K', 0x03, 0x04, ..] | [b'P', b'K', 0x05, 0x06, ..] => Err(Unsupported("zip")),
+        // An entry, the end of an archive without any, and the mark of one in parts.
+        [b'P', b'K', 0x03, 0x04, ..] | [b'P', b'K', 0x05, 0x06, ..] => Ok(Codec::Zip),
+        [b'P', b'K', 0x07, 0x08, ..] => Ok(Codec::Zip),
         [b'P', b'A', b'R', b'1', ..] => Err(Unsupported("Parquet")),
         [b'O', b'b', b'j', 0x01, ..] => Err(Unsupported("Avro")),
         _ => Ok(Codec::None),
@@ -77,7 +82,10 @@ mod tests {
             Err(Unsupported("lz4 in its legacy format")),
         );
         check(b"BZhang", Ok(Codec::None));
-        check(b"PK\x03\x04\x14\0", Err(Unsupported("zip")));
+        check(b"PK\x03\x04\x14\0", Ok(Codec::Zip));
+        check(b"PK\x05\x06\0\0", Ok(Codec::Zip));
+        check(b"PK", Ok(Codec::None));
+        check(b"PAR1", Err(Unsupported("Parquet")));
         assert_eq!(codec(Compression::None, b"\x1F\x8B"), Ok(Codec::None));
     }
 }

@@ -1,6 +1,7 @@
 //! From the store to chunks: one async stream of decompressed bytes, and one
 //! blocking thread that decodes it.
 
+mod archive;
 mod carried;
 mod codec;
 mod counted;
@@ -28,7 +29,7 @@ pub use self::sample::Beginning;
 pub(crate) use self::sample::beginning;
 use crate::budget::{Budget, Share};
 use crate::complete::Count;
-use crate::decode::{Chunk, ChunkTarget, Decoder, Plan};
+use crate::decode::{Chunk, ChunkTarget, Decoder, Entry, EntryPlace, Plan};
 use crate::fate::LoadError;
 use crate::magic::{self, Codec, Unsupported};
 
@@ -124,6 +125,11 @@ impl Reading {
 enum Piece {
     /// Decompressed bytes, and how many bytes of the object they took so far.
     Block { bytes: Bytes, bytes_read: u64 },
+    /// The object is an archive, and an entry begins, from its first byte or from the
+    /// checkpoint on.
+    Enter(Entry),
+    /// The entry ended as it should.
+    Leave,
     /// What checkpoints are to carry of how the object is read.
     Marks(Marks),
     /// The stream ended as it should.
@@ -153,6 +159,14 @@ fn decode(
         let ended = match blocks.blocking_recv() {
             Some(Ok(Piece::Block { bytes, bytes_read })) => {
                 decoder.push(&bytes, bytes_read);
+                false
+            }
+            Some(Ok(Piece::Enter(entry))) => {
+                decoder.enter(&entry)?;
+                false
+            }
+            Some(Ok(Piece::Leave)) => {
+                decoder.leave();
                 false
             }
             Some(Ok(Piece::Marks(of_it))) => {
@@ -220,6 +234,10 @@ async fn read_all(
     blocks: &mpsc::Sender<Result<Piece, LoadError>>,
 ) -> Result<(), LoadError> {
     let limits = source.limits;
+    let mut opened = open(&source).await?;
+    if let Some(kind) = archive::kind(&source, &mut opened).await? {
+        return archive::read(kind, &source, opened, blocks).await;
+    }
     let Opened {
         mut bytes,
         counter,
@@ -227,7 +245,7 @@ async fn read_all(
         skip,
         marks,
         ..
-    } = open(&source).await?;
+    } = opened;
     if blocks.send(Ok(Piece::Marks(marks))).await.is_err() {
         return Ok(());
     }
@@ -243,11 +261,7 @@ async fn read_all(
             return Ok(());
         }
         decompressed += block.len() as u64;
-        if decompressed > EXPANSION_GRACE
-            && decompressed / bytes_read.max(1) >= limits.max_expansion
-        {
-            return Err(expands(decompressed, bytes_read, limits.max_expansion));
-        }
+        check_expansion(decompressed, bytes_read, limits)?;
         let skipped = to_skip.min(block.len() as u64);
         to_skip -= skipped;
         let bytes = block.slice(usize::try_from(skipped).unwrap_or(block.len())..);
@@ -263,12 +277,16 @@ async fn read_all(
     }
 }
 
-fn expands(decompressed: u64, compressed: u64, limit: u64) -> LoadError {
+fn check_expansion(decompressed: u64, compressed: u64, limits: Limits) -> Result<(), LoadError> {
+    let limit = limits.max_expansion;
+    if decompressed <= EXPANSION_GRACE || decompressed / compressed.max(1) < limit {
+        return Ok(());
+    }
     let message = format!(
         "{compressed} bytes of it became {decompressed}; raise pipeline.format.max_expansion \
          (now {limit}) if that is meant"
     );
-    LoadError::file(ErrorCode::ExpandsTooMuch, message)
+    Err(LoadError::file(ErrorCode::ExpandsTooMuch, message))
 }
 
 /// Fills one block, or what is left of the stream.
@@ -350,6 +368,8 @@ async fn open(source: &Source) -> Result<Opened, LoadError> {
 fn place(source: &Source, codec: Codec) -> Place {
     let offset = source.from.offset;
     match codec {
+        // Behind a checkpoint in an archive, the offset is none of the object.
+        _ if EntryPlace::of(&source.from).is_some() => Place::default(),
         Codec::None => Place {
             at: offset,
             out: offset,
@@ -372,8 +392,9 @@ async fn pass_over(bytes: &mut (impl AsyncRead + Unpin), length: u64) -> Result<
 
 fn codec(source: &Source, first: &[u8]) -> Result<Codec, LoadError> {
     magic::codec(source.limits.compression, first).map_err(|Unsupported(what)| {
-        let message =
-            format!("it is {what}, which is not read yet; gzip, zstd, bzip2, xz and lz4 are");
+        let message = format!(
+            "it is {what}, which is not read yet; gzip, zstd, bzip2, xz, lz4, zip and tar are"
+        );
         LoadError::file(ErrorCode::Unsupported, message)
     })
 }

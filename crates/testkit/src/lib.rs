@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use xtask::venv::Venv;
 
+pub mod archive;
 mod background;
 mod eventually;
 mod ministack;

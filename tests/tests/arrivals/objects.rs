@@ -1,6 +1,7 @@
 //! A hundred objects of mixed kinds, and the rows that they must become.
 
 use anyhow::Result;
+use arrivage_testkit::archive::{Packed, zip};
 use async_compression::tokio::write::{GzipEncoder, ZstdEncoder};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
@@ -38,6 +39,7 @@ enum Packing {
     Plain,
     Gzip,
     Zstd,
+    Zip,
 }
 
 /// A file's name without its ending; each is used with every kind of content.
@@ -73,7 +75,10 @@ const LABELS: [&str; 8] = [
 /// The object of this number: kinds, names and uploads in every combination.
 pub(crate) async fn object(number: usize) -> Result<Object> {
     let text = [Text::Csv, Text::JsonLines][number % 2];
-    let packing = [Packing::Plain, Packing::Gzip, Packing::Zstd][number / 2 % 3];
+    let mut packing = [Packing::Plain, Packing::Gzip, Packing::Zstd][number / 2 % 3];
+    if number.is_multiple_of(5) {
+        packing = Packing::Zip;
+    }
     let upload = [Upload::Put, Upload::Parts, Upload::Copy][number / 6 % 3];
     // One that really has two parts.
     let (records, unknown) = match number {
@@ -151,12 +156,21 @@ fn broken_line(text: Text) -> String {
 
 /// Compressed ones in three members or frames, one of them empty.
 async fn pack(lines: &[String], packing: Packing) -> Result<Vec<u8>> {
+    if let Packing::Zip = packing {
+        // The other half has its header again, behind a folder.
+        let (begin, end) = lines.split_at(lines.len() / 2);
+        return Ok(zip(&[
+            Packed::new("a/", ""),
+            Packed::new("a/begin", begin.concat()),
+            Packed::new("end", [&lines[0], end.concat().as_str()].concat()).stored(),
+        ]));
+    }
     let (begin, end) = lines.split_at(lines.len() / 2);
     let parts = [begin.concat(), String::new(), end.concat()];
     let mut content = Vec::new();
     for part in &parts {
         match packing {
-            Packing::Plain => content.extend(part.as_bytes()),
+            Packing::Plain | Packing::Zip => content.extend(part.as_bytes()),
             Packing::Gzip => {
                 let mut member = GzipEncoder::new(&mut content);
                 member.write_all(part.as_bytes()).await?;

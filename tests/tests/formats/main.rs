@@ -1,5 +1,6 @@
 //! Files in the formats of partners, from the configuration to the rows.
 
+mod archives;
 mod previewing;
 
 use anyhow::Result;

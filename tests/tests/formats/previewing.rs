@@ -4,6 +4,7 @@ use std::fs;
 
 use anyhow::{Context, Result};
 use arrivage_testkit::S3Server;
+use arrivage_testkit::archive::{Packed, zip};
 use arrivage_tests::{Arrivage, Destination, Ended, on_both};
 use async_compression::tokio::write::GzipEncoder;
 use serde_json::Value;
@@ -104,6 +105,18 @@ async fn cases() -> Result<Vec<Case>> {
             array.into(),
             "id, name",
             "1|a\n2|\nx|\n3.5|",
+            0,
+        ),
+        (
+            "archive.zip",
+            zip(&[
+                Packed::new("in/", ""),
+                Packed::new("empty.csv", ""),
+                Packed::new("in/1.csv", "id,name\n1,Zoë\n"),
+                Packed::new("in/2.csv", "name,id\nx,2\n"),
+            ]),
+            "id, name",
+            "1|Zoë\n2|x",
             0,
         ),
         (

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use arrivage_testkit::archive::{Packed, tar, zip};
 use arrivage_tests::{Chance, Delivery, Destination, Scene, on_both};
 use async_compression::tokio::write::GzipEncoder;
 use tokio::io::AsyncWriteExt;
@@ -11,6 +12,9 @@ const KEY: &str = "orders.csv";
 const RECORDS: u64 = 60_000;
 const KILLS: usize = 10;
 
+/// Files in an archive: so few that kills fall into the middle of them.
+const ENTRIES: u64 = 4;
+
 /// How long the object takes to come, at least. The kills fall into the first half, so the load is
 /// never over before the last of them.
 const PACE: Duration = Duration::from_millis(1500);
@@ -18,6 +22,8 @@ const PACE: Duration = Duration::from_millis(1500);
 on_both! {
     ten_kills_cost_no_record_of_a_plain_file,
     ten_kills_cost_no_record_of_a_compressed_file,
+    ten_kills_cost_no_record_of_a_zip_archive,
+    ten_kills_cost_no_record_of_a_compressed_tar_archive,
     ten_kills_show_no_row_of_an_atomic_file_before_its_end,
 }
 
@@ -29,10 +35,38 @@ async fn ten_kills_cost_no_record_of_a_plain_file(destination: Destination) -> R
 
 async fn ten_kills_cost_no_record_of_a_compressed_file(destination: Destination) -> Result<()> {
     let delivery = Delivery::new(2, RECORDS);
+    let object = gzip(delivery.csv()).await?;
+    ten_kills(destination, &delivery, &object, 8, "").await
+}
+
+async fn ten_kills_cost_no_record_of_a_zip_archive(destination: Destination) -> Result<()> {
+    let delivery = Delivery::in_entries(4, RECORDS, ENTRIES);
+    ten_kills(destination, &delivery, &zip(&packed(&delivery)), 10, "").await
+}
+
+async fn ten_kills_cost_no_record_of_a_compressed_tar_archive(
+    destination: Destination,
+) -> Result<()> {
+    let delivery = Delivery::in_entries(5, RECORDS, ENTRIES);
+    let object = gzip(&tar(&packed(&delivery))).await?;
+    ten_kills(destination, &delivery, &object, 11, "").await
+}
+
+async fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
     let mut gzip = GzipEncoder::new(Vec::new());
-    gzip.write_all(delivery.csv()).await?;
+    gzip.write_all(bytes).await?;
     gzip.shutdown().await?;
-    ten_kills(destination, &delivery, &gzip.into_inner(), 8, "").await
+    Ok(gzip.into_inner())
+}
+
+/// With a folder and a hidden file among them; every second file is not compressed in a zip.
+fn packed(delivery: &Delivery) -> Vec<Packed> {
+    let mut files = vec![Packed::new("orders/", ""), Packed::new("orders/.x", "x")];
+    for (number, entry) in delivery.entries().into_iter().enumerate() {
+        let file = Packed::new(&format!("orders/{number}.csv"), entry);
+        files.push(if number % 2 == 0 { file } else { file.stored() });
+    }
+    files
 }
 
 async fn ten_kills_show_no_row_of_an_atomic_file_before_its_end(

@@ -30,6 +30,9 @@ pub struct Chunk {
     pub last: bool,
     /// The source text of the rows, one after the other.
     pub(super) raw: Vec<u8>,
+    /// In an archive: the entries that rows are from, each with the record that is its
+    /// first here.
+    pub(super) entries: Vec<(u64, Arc<str>)>,
 }
 
 impl Chunk {
@@ -54,9 +57,19 @@ impl Chunk {
             byte_offset: place.byte_offset,
             column,
             code,
-            reason,
+            reason: match self.entry(place.record) {
+                Some(entry) => in_entry(&reason, entry),
+                None => reason,
+            },
             raw: Reject::keep(record),
         }
+    }
+
+    /// The entry that a row is from.
+    fn entry(&self, record: u64) -> Option<&str> {
+        let behind = self.entries.partition_point(|(first, _)| *first <= record);
+        let (_, name) = self.entries.get(behind.checked_sub(1)?)?;
+        Some(name)
     }
 
     /// Records in it: its rows and its rejects.
@@ -74,4 +87,9 @@ impl Chunk {
             + self.rejects.capacity() * size_of::<Reject>()
             + self.rejects.iter().map(texts).sum::<usize>()
     }
+}
+
+/// What is said of something in an entry.
+pub(super) fn in_entry(words: &str, entry: &str) -> String {
+    format!("{words} (entry {entry})")
 }

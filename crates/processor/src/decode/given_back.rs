@@ -25,6 +25,11 @@ pub enum NotGivenBack {
         "the header of its file was not kept; load it again with `arrivage replay --from-start`"
     )]
     Header,
+    /// They are from entries of an archive with different headers, or delimiters.
+    #[error(
+        "they are from entries that are written in different ways: no one file can give them back"
+    )]
+    Mixed,
     /// Only its beginning is kept.
     #[error("it is too long: only its first {} bytes are kept", Reject::MAX_RAW)]
     Cut,
@@ -38,6 +43,9 @@ impl GivenBack {
     pub fn new(pipeline: &Pipeline, state: Option<&str>) -> Result<Self, NotGivenBack> {
         let state: Option<State> = state.and_then(|text| serde_json::from_str(text).ok());
         let state = state.unwrap_or_default();
+        if state.entry.is_some_and(|entry| entry.mixed) {
+            return Err(NotGivenBack::Mixed);
+        }
         let found = state.encoding.and_then(|found| found.name.parse().ok());
         let (skip_lines, skip_last, header) = match &pipeline.format {
             Format::Csv(csv) => (csv.skip_lines, csv.skip_last, csv.header),

@@ -45,7 +45,12 @@ const MARKS: [(&[u8], Option<Encoding>); 5] = [
 impl Input {
     /// At the beginning of a stream.
     pub(super) fn new(plan: &Plan) -> Self {
-        Self::with(Text::Undecided(plan.encoding, plan.invalid_bytes), 0, 1)
+        Self::of_entry(plan, 0)
+    }
+
+    /// At the beginning of an entry, which stands there in the stream.
+    pub(super) fn of_entry(plan: &Plan, start: u64) -> Self {
+        Self::with(Text::Undecided(plan.encoding, plan.invalid_bytes), start, 1)
     }
 
     /// Where a checkpoint ends.
@@ -81,7 +86,9 @@ impl Input {
     }
 
     pub(super) fn end(&mut self) {
-        self.ended = true;
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
         if let Text::Transcoded(transcoder) = &mut self.text {
             transcoder.end(&mut self.bytes);
         }
@@ -114,7 +121,7 @@ impl Input {
         let transcoder = Transcoder::new(encoding, invalid_bytes, self.offset);
         self.text = Text::Transcoded(Box::new(transcoder));
         self.push(&raw);
-        if self.ended {
+        if std::mem::take(&mut self.ended) {
             self.end();
         }
         Ok(true)

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use arrivage_model::{Checkpoint, Place, Reject, RowColumn, Rows};
 
-use super::chunk::{Chunk, ChunkTarget};
+use super::chunk::{Chunk, ChunkTarget, in_entry};
 use super::fault::Fault;
 
 /// A chunk is full with so many rejects, so that the budget of a file in which
@@ -16,6 +16,10 @@ pub(super) struct Making {
     rows: Rows,
     rejects: Vec<Reject>,
     raw: Vec<u8>,
+    /// In an archive: the entry that the next record is from, and those that the rows
+    /// are from.
+    entry: Option<Arc<str>>,
+    entries: Vec<(u64, Arc<str>)>,
     /// About what it holds, in bytes.
     weight: usize,
     /// What the chunk before held.
@@ -41,6 +45,8 @@ impl Making {
             columns,
             rejects: Vec::new(),
             raw: Vec::new(),
+            entry: None,
+            entries: Vec::new(),
             weight: 0,
         }
     }
@@ -48,6 +54,7 @@ impl Making {
     /// The one that comes behind this.
     pub(super) fn next(&self, start: u64, columns: Arc<[RowColumn]>) -> Self {
         Self {
+            entry: self.entry.clone(),
             before: Held {
                 rows: self.rows.len(),
                 text: self.rows.text_bytes(),
@@ -76,6 +83,11 @@ impl Making {
         self.raw.reserve_exact(with_slack(raw));
     }
 
+    /// The next records are from this entry.
+    pub(super) fn enter(&mut self, entry: &Arc<str>) {
+        self.entry = Some(Arc::clone(entry));
+    }
+
     /// Changes the columns of a chunk that has no rows yet.
     pub(super) fn set_columns(&mut self, columns: Arc<[RowColumn]>) {
         self.rows = Rows::new(columns.len());
@@ -97,6 +109,13 @@ impl Making {
     /// Completes the row whose cells were added.
     pub(super) fn complete(&mut self, place: Place, record: &[u8]) {
         self.rows.complete(place);
+        if let Some(entry) = &self.entry {
+            let known = self.entries.last();
+            if !known.is_some_and(|(_, known)| Arc::ptr_eq(known, entry)) {
+                self.weight += size_of::<(u64, Arc<str>)>() + entry.len();
+                self.entries.push((place.record, Arc::clone(entry)));
+            }
+        }
         self.raw.extend_from_slice(record);
         self.weight += size_of::<Place>() + size_of::<u32>() * self.columns.len();
         self.weight += record.len();
@@ -115,7 +134,10 @@ impl Making {
             byte_offset: place.byte_offset,
             column,
             code: fault.code,
-            reason: fault.into_reason(),
+            reason: match &self.entry {
+                Some(entry) => in_entry(&fault.into_reason(), entry),
+                None => fault.into_reason(),
+            },
             raw: Reject::keep(record),
         };
         self.weight += size_of::<Reject>() + reject.reason.len() + reject.raw.len();
@@ -139,6 +161,7 @@ impl Making {
             rejects: self.rejects,
             last: false,
             raw: self.raw,
+            entries: self.entries,
         }
     }
 }

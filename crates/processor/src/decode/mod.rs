@@ -14,6 +14,7 @@ mod chunk;
 mod csv;
 mod cut;
 pub mod detect;
+mod entry;
 mod fault;
 mod fit;
 mod fixed;
@@ -40,6 +41,7 @@ use std::sync::Arc;
 use arrivage_model::{Captures, Checkpoint, ErrorCode, Failure, ReasonCode};
 
 use cut::{Cut, Extent};
+use entry::Current;
 use fault::Fault;
 use input::Input;
 use making::Making;
@@ -49,6 +51,7 @@ use totals::Totals;
 use trailer::{Ahead, Trailer};
 
 pub use chunk::{Chunk, ChunkTarget};
+pub use entry::{Entry, EntryPlace};
 pub use given_back::{GivenBack, NotGivenBack};
 pub use plan::{Plan, PlanError};
 
@@ -78,6 +81,10 @@ impl From<DecodeError> for Failure {
 /// [`Decoder::take`] until nothing comes; after the last piece [`Decoder::end`],
 /// and take what is left.
 ///
+/// The entries of an archive are such streams, one after the other: each begins with
+/// [`Decoder::enter`] and ends with [`Decoder::leave`], after which there is to take
+/// as well.
+///
 /// The chunks are the same however the stream is cut into pieces (but for
 /// `bytes_read`), and a decoder that goes on from the end of any chunk gives
 /// the same as the one that did not stop there.
@@ -95,6 +102,14 @@ pub struct Decoder {
     bytes_read: u64,
     making: Making,
     done: bool,
+    /// What the object's key fills, for the reader of the next entry.
+    captured: Vec<Option<Vec<u8>>>,
+    /// In an archive: the entry.
+    entry: Option<Current>,
+    /// Rows of an entry before may be in the making, with other columns.
+    may_differ: bool,
+    /// Nothing comes after this file or entry.
+    over: bool,
 }
 
 /// What stands before the first record.
@@ -119,11 +134,12 @@ impl Decoder {
         let mut state = state.unwrap_or_else(State::start);
         let totals = Totals::new(&plan.totals, state.totals.take())?;
         let captured = layout::captured(&plan, captures)?;
+        let entry = state.entry.take().map(Current::of_checkpoint);
         let input = match resumed {
             true => Input::resume(&plan, from.offset, &state)?,
             false => Input::new(&plan),
         };
-        let reader = Reader::new(&plan, captured, state)?;
+        let reader = Reader::new(&plan, captured.clone(), state)?;
         let begin = match resumed {
             true => Begin::Done,
             false => Begin::Lines(reader.skip_lines()),
@@ -139,6 +155,10 @@ impl Decoder {
             bytes_read: from.bytes_read,
             making: Making::new(from.offset, reader.columns()),
             done: false,
+            captured,
+            entry,
+            may_differ: false,
+            over: false,
             reader,
             plan,
         })
@@ -150,6 +170,36 @@ impl Decoder {
         self.making.make_room(target);
     }
 
+    /// Begins an entry of an archive: the next bytes are its own. After a checkpoint, the
+    /// first one is the entry that the checkpoint is in, from there on.
+    pub fn enter(&mut self, entry: &Entry) -> Result<(), DecodeError> {
+        self.making.enter(&entry.name);
+        if let Some(current) = &mut self.entry
+            && current.resumes(entry)?
+        {
+            return Ok(());
+        }
+        let before = self.state().entry;
+        self.entry = Some(Current::next(entry, self.records, before));
+        let reader = Reader::new(&self.plan, self.captured.clone(), State::start())?;
+        self.begin = Begin::Lines(reader.skip_lines());
+        self.trailer = reader.trailer(&self.plan);
+        self.totals = Totals::new(&self.plan.totals, None)?;
+        self.input = Input::of_entry(&self.plan, entry.place.start);
+        self.skipping = false;
+        self.reader = reader;
+        self.may_differ = !self.making.complete_rows().is_empty();
+        if !self.may_differ {
+            self.making.set_columns(self.reader.columns());
+        }
+        Ok(())
+    }
+
+    /// Says that the entry has ended.
+    pub fn leave(&mut self) {
+        self.input.end();
+    }
+
     /// Takes the next bytes of the decompressed stream. `bytes_read`: bytes of
     /// the stored object that were needed for all bytes pushed so far.
     pub fn push(&mut self, bytes: &[u8], bytes_read: u64) {
@@ -159,12 +209,24 @@ impl Decoder {
 
     /// Says that the stream has ended.
     pub fn end(&mut self) {
+        self.over = true;
         self.input.end();
     }
 
     /// The next chunk that is full, or after [`Decoder::end`] what is left. The
     /// last one says so, and may be empty; nothing comes after it.
     pub fn take(&mut self) -> Result<Option<Chunk>, DecodeError> {
+        let taken = self.take_next();
+        taken.map_err(|error| match &self.entry {
+            Some(entry) => DecodeError {
+                message: chunk::in_entry(&error.message, entry.name()),
+                ..error
+            },
+            None => error,
+        })
+    }
+
+    fn take_next(&mut self) -> Result<Option<Chunk>, DecodeError> {
         if self.done {
             return Ok(None);
         }
@@ -197,11 +259,18 @@ impl Decoder {
             return Ok(None);
         }
         self.reader.check_end()?;
-        self.done = true;
         self.input.finish();
         if let (Some(totals), Some(like)) = (&self.totals, self.plan.format.trailer()) {
-            totals.compare(self.records, like)?;
+            let records = match &self.entry {
+                Some(entry) => entry.own(self.records),
+                None => self.records,
+            };
+            totals.compare(records, like)?;
         }
+        if !self.over {
+            return Ok(None);
+        }
+        self.done = true;
         let mut chunk = self.seal();
         chunk.last = true;
         Ok(Some(chunk))
@@ -278,6 +347,19 @@ impl Decoder {
             Some(flaw) => Err(flaw),
             None => Ok(content),
         };
+        if self.may_differ && !self.reader.expects_header() {
+            let differs = match text {
+                Ok(text) => self
+                    .reader
+                    .takes_others(&self.plan, text, self.making.columns())?,
+                Err(_) => None,
+            };
+            match differs {
+                Some(true) => return Ok(false),
+                Some(false) => self.may_differ = false,
+                None => {}
+            }
+        }
         match self.reader.take(&self.plan, text, self.making.rows())? {
             Taken::Columns => {
                 let none_yet = self.making.rows().is_empty();
@@ -287,7 +369,9 @@ impl Decoder {
                 return Ok(none_yet);
             }
             Taken::Header => {
-                self.making.set_columns(self.reader.columns());
+                if self.making.rows().is_empty() {
+                    self.making.set_columns(self.reader.columns());
+                }
                 self.input.advance(extent);
                 return Ok(true);
             }
@@ -327,12 +411,14 @@ impl Decoder {
     }
 
     fn state(&self) -> State {
-        State {
+        let mut state = State {
             line: self.input.line(),
             encoding: self.input.encoding(),
             totals: self.totals.as_ref().map(Totals::keep),
             ..self.reader.state(&self.plan)
-        }
+        };
+        state.entry = self.entry.as_ref().map(|entry| entry.keep(&state));
+        state
     }
 
     fn seal(&mut self) -> Chunk {
@@ -342,6 +428,7 @@ impl Decoder {
             bytes_read: self.bytes_read,
             state: Some(self.state().write()),
         };
+        self.may_differ = false;
         let (start, columns) = (self.input.offset(), self.reader.columns());
         let next = self.making.next(start, columns);
         std::mem::replace(&mut self.making, next).into_chunk(end)

@@ -182,6 +182,24 @@ impl Reader {
         })
     }
 
+    /// Whether the record that was cut last makes a row of other columns than these;
+    /// nothing where it makes no row. It is to be taken again.
+    pub(super) fn takes_others(
+        &mut self,
+        plan: &Plan,
+        text: &[u8],
+        columns: &[RowColumn],
+    ) -> Result<Option<bool>, DecodeError> {
+        loop {
+            let mut nowhere = Rows::new(self.columns().len());
+            match self.take(plan, Ok(text), &mut nowhere)? {
+                Taken::Columns => {}
+                Taken::Row => return Ok(Some(*self.columns() != *columns)),
+                Taken::Header | Taken::Nothing | Taken::Reject(..) => return Ok(None),
+            }
+        }
+    }
+
     /// The column that has the byte at this place of the record that was cut
     /// last.
     fn guilty_of(&self, at: usize) -> Guilty {

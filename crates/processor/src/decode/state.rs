@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::DecodeError;
 use super::cut::ArrayState;
+use super::entry::EntryState;
 use super::totals::TotalsState;
 
 /// What a decoder needs to go on, besides the place: the checkpoint's opaque
@@ -14,7 +15,7 @@ use super::totals::TotalsState;
 /// loaded is read on in the same way, whatever later versions would make of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct State {
-    /// The line at the checkpoint; 1 is the file's first.
+    /// The line at the checkpoint; 1 is the first of the file, or of the entry.
     pub(super) line: u64,
     /// CSV with a header that was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -37,6 +38,9 @@ pub(super) struct State {
     /// What the trailer's totals are compared with, as far as it was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) totals: Option<TotalsState>,
+    /// In an archive: the entry, whose lines and header these are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) entry: Option<EntryState>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

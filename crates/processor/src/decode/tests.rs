@@ -3,6 +3,7 @@ mod csv;
 mod dialects;
 mod differential;
 pub(in crate::decode) mod encodings;
+mod entries;
 mod fixed;
 mod given_back;
 mod header;

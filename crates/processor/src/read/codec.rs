@@ -44,7 +44,7 @@ where
     let Place { out, middle, .. } = from;
     let marks = marks.clone();
     Ok(match codec {
-        Codec::None => Box::pin(bytes),
+        Codec::None | Codec::Zip => Box::pin(bytes),
         Codec::Gzip => {
             let of_one = marks.clone();
             let begin = move |bytes, out| gzip::Member::new(bytes, out, of_one.clone());

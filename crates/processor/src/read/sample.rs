@@ -2,8 +2,10 @@ use std::sync::Arc;
 
 use arrivage_model::{Checkpoint, Compression, Limits, Object};
 use arrivage_store::{Persistence, Store};
+use tokio::sync::mpsc;
 
-use super::{Opened, Source, open, read_block, reading};
+use super::archive::{self, Kind};
+use super::{BLOCKS, Opened, Piece, Source, open, read_block, reading};
 use crate::fate::LoadError;
 use crate::magic::Codec;
 
@@ -13,12 +15,15 @@ const SAMPLE: usize = 1 << 20;
 /// How an object begins.
 #[derive(Clone, Debug)]
 pub struct Beginning {
-    /// Its first bytes, decompressed; at most about 1 MiB.
+    /// Its first bytes, decompressed; at most about 1 MiB. Of an archive, those of its
+    /// first file.
     pub bytes: Vec<u8>,
     /// They are all it has.
     pub whole: bool,
     /// How it is compressed.
     pub compression: Compression,
+    /// The name of the file, where it is the first one in an archive.
+    pub entry: Option<String>,
 }
 
 /// Reads the beginning of an object, in a window of so many bytes.
@@ -43,11 +48,14 @@ pub(crate) async fn beginning(
             ..Persistence::default()
         },
     };
+    let mut opened = open(&source).await?;
+    let compression = compression(opened.codec);
+    if let Some(kind) = archive::kind(&source, &mut opened).await? {
+        return first_entry(kind, &source, opened, compression).await;
+    }
     let Opened {
-        bytes: mut stream,
-        codec,
-        ..
-    } = open(&source).await?;
+        bytes: mut stream, ..
+    } = opened;
     let mut bytes = Vec::new();
     let mut whole = false;
     while !whole && bytes.len() < SAMPLE {
@@ -59,8 +67,51 @@ pub(crate) async fn beginning(
     Ok(Beginning {
         bytes,
         whole,
-        compression: compression(codec),
+        compression,
+        entry: None,
     })
+}
+
+/// The beginning of the first file in an archive that has something in it.
+async fn first_entry(
+    kind: Kind,
+    source: &Source,
+    opened: Opened,
+    compression: Compression,
+) -> Result<Beginning, LoadError> {
+    let (pieces, mut pieces_out) = mpsc::channel(BLOCKS);
+    let mut found = Beginning {
+        bytes: Vec::new(),
+        whole: false,
+        compression,
+        entry: None,
+    };
+    let collecting = async {
+        while !found.whole
+            && found.bytes.len() < SAMPLE
+            && let Some(piece) = pieces_out.recv().await
+        {
+            match piece {
+                Ok(Piece::Enter(entry)) => found.entry = Some(entry.name.to_string()),
+                Ok(Piece::Block { bytes, .. }) => found.bytes.extend_from_slice(&bytes),
+                Ok(Piece::Leave) => found.whole = !found.bytes.is_empty(),
+                Ok(Piece::End { .. }) => found.whole = true,
+                Ok(Piece::Marks(_)) | Err(_) => {}
+            }
+        }
+        // The rest is not read.
+        drop(pieces_out);
+    };
+    let reading = async {
+        let read = archive::read(kind, source, opened, &pieces).await;
+        drop(pieces);
+        read
+    };
+    let (read, ()) = tokio::join!(reading, collecting);
+    match read {
+        Err(error) if !matches!(error, LoadError::Stopped) => Err(error),
+        _ => Ok(found),
+    }
 }
 
 fn compression(codec: Codec) -> Compression {
@@ -71,5 +122,6 @@ fn compression(codec: Codec) -> Compression {
         Codec::Bzip2 => Compression::Bzip2,
         Codec::Xz => Compression::Xz,
         Codec::Lz4 => Compression::Lz4,
+        Codec::Zip => Compression::Zip,
     }
 }

@@ -25,6 +25,12 @@ pub(super) fn text(previewed: &Previewed) {
         written(previewed),
         compression(beginning.compression)
     ));
+    if let Some(entry) = &beginning.entry {
+        let entry = output::cell(entry, usize::MAX);
+        output::data(&format!(
+            "an archive, of which this is the first file: {entry}"
+        ));
+    }
     let sample = match beginning.whole {
         true => "the whole file".to_owned(),
         false => format!("its first {} bytes", beginning.bytes.len()),
@@ -119,6 +125,7 @@ fn compression(compression: Compression) -> &'static str {
         Compression::Bzip2 => "bzip2",
         Compression::Xz => "xz",
         Compression::Lz4 => "lz4",
+        Compression::Zip => "zip",
     }
 }
 
@@ -161,6 +168,7 @@ pub(super) fn json(previewed: &Previewed) {
     output::json_lines(&[json!({
         "url": previewed.url,
         "compression": compression,
+        "entry": beginning.entry,
         "format": detected.format.as_str(),
         "encoding": detected.encoding.to_string().to_lowercase(),
         "whole": beginning.whole,

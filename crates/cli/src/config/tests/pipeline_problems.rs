@@ -102,8 +102,8 @@ fn formats_are_those_that_are_built() {
         "kind: unknown kind \"parquet\"; the kinds are csv, json-lines, fixed-width",
     );
     check_format(
-        "compression = 'zip'",
-        "compression: unknown compression \"zip\"; the compressions are auto, none, gzip, zstd, bzip2, xz, lz4",
+        "compression = 'rar'",
+        "compression: unknown compression \"rar\"; the compressions are auto, none, gzip, zstd, bzip2, xz, lz4, zip",
     );
     check_format(
         "encoding = 'utf-32'",

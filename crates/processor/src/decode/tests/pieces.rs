@@ -13,9 +13,9 @@ use super::{Case, ChunkTarget, Record, csv, fixed, from, json_lines, records};
 use crate::decode::{Chunk, DecodeError};
 
 /// What a chunk is, but for `bytes_read`.
-type Seen = (u64, Checkpoint, bool, Vec<Record>);
+pub(super) type Seen = (u64, Checkpoint, bool, Vec<Record>);
 
-fn seen(chunk: Chunk) -> Seen {
+pub(super) fn seen(chunk: Chunk) -> Seen {
     let end = Checkpoint {
         bytes_read: 0,
         ..chunk.end.clone()
@@ -68,7 +68,7 @@ fn check(case: &Case, input: &[u8], cuts: &[usize], target: ChunkTarget) {
     }
 }
 
-fn cuts(input: &[u8]) -> impl Strategy<Value = Vec<usize>> + use<> {
+pub(super) fn cuts(input: &[u8]) -> impl Strategy<Value = Vec<usize>> + use<> {
     vec(0..=input.len(), 0..6).prop_map(|mut cuts| {
         cuts.sort_unstable();
         cuts
@@ -84,7 +84,7 @@ fn with_cuts(
     })
 }
 
-fn targets() -> impl Strategy<Value = ChunkTarget> {
+pub(super) fn targets() -> impl Strategy<Value = ChunkTarget> {
     let bytes = select(vec![1, 100, 300, usize::MAX]);
     (bytes, 1_u64..5).prop_map(|(bytes, records)| ChunkTarget { bytes, records })
 }
@@ -124,7 +124,7 @@ const CSV_PARTS: [&[u8]; 32] = [
     b";",
 ];
 
-fn csv_input() -> impl Strategy<Value = Vec<u8>> {
+pub(super) fn csv_input() -> impl Strategy<Value = Vec<u8>> {
     let header = select(vec![
         &b"a,b\n"[..],
         b"b,a\r\n",
@@ -143,7 +143,7 @@ fn csv_input() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-fn csv_cases() -> impl Strategy<Value = Case> {
+pub(super) fn csv_cases() -> impl Strategy<Value = Case> {
     let escape = select(vec![Some(b'"'), Some(b'\\'), None]);
     let quote = select(vec![Some(b'"'), Some(b'"'), Some(b'"'), None]);
     let comment = select(vec![None, Some(b'#')]);
@@ -225,11 +225,11 @@ const JSON_PARTS: [&[u8]; 22] = [
     b"null",
 ];
 
-fn json_input() -> impl Strategy<Value = Vec<u8>> {
+pub(super) fn json_input() -> impl Strategy<Value = Vec<u8>> {
     vec(select(JSON_PARTS.to_vec()), 0..30).prop_map(|parts| parts.concat())
 }
 
-fn json_cases() -> impl Strategy<Value = Case> {
+pub(super) fn json_cases() -> impl Strategy<Value = Case> {
     let columns = select(vec![
         "a integer, b text, c text, d jsonb",
         "a integer!, b text, c text, d jsonb",
@@ -266,7 +266,7 @@ const ARRAY: [&str; 16] = [
 ];
 
 /// Files that begin as an array.
-fn array_input() -> impl Strategy<Value = Vec<u8>> {
+pub(super) fn array_input() -> impl Strategy<Value = Vec<u8>> {
     vec(select(ARRAY.to_vec()), 0..30).prop_map(|parts| format!("[{}", parts.concat()).into_bytes())
 }
 

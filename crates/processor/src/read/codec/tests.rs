@@ -40,7 +40,7 @@ async fn written<W: AsyncWrite + Unpin>(mut encoder: W, text: &[u8]) -> W {
 async fn pack(codec: Codec, text: &[u8]) -> Vec<u8> {
     let sum = CParameter::checksum_flag(true);
     match codec {
-        Codec::None => text.to_vec(),
+        Codec::None | Codec::Zip => text.to_vec(),
         Codec::Gzip => written(GzipEncoder::new(Vec::new()), text)
             .await
             .into_inner(),
