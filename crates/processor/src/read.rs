@@ -5,6 +5,7 @@ mod carried;
 mod codec;
 mod counted;
 mod sample;
+mod typed;
 
 use std::io;
 use std::pin::Pin;
@@ -22,8 +23,9 @@ use tracing::Instrument;
 
 use self::carried::Marks;
 use self::counted::{Counted, Counter};
-pub use self::sample::Beginning;
 pub(crate) use self::sample::beginning;
+pub use self::sample::{Beginning, Stated};
+use self::typed::Places;
 use crate::budget::{Budget, Share};
 use crate::complete::Count;
 use crate::decode::{Chunk, ChunkTarget, Decoder, Plan};
@@ -51,6 +53,8 @@ pub(crate) struct Source {
     pub(crate) limits: Limits,
     /// The largest window of a decompressor, in bytes.
     pub(crate) window: u64,
+    /// The process may use so many times the window.
+    pub(crate) windows: u64,
     pub(crate) progress: Progress,
     pub(crate) persistence: Persistence,
 }
@@ -93,7 +97,8 @@ impl Reading {
         let (blocks, blocks_out) = mpsc::channel(BLOCKS);
         let (chunks, chunks_out) = mpsc::channel(CHUNKS);
         let from = source.from.clone();
-        let pump = tokio::spawn(pump(source, blocks).in_current_span());
+        let plan = Arc::clone(&decoding.plan);
+        let pump = tokio::spawn(pump(source, plan, blocks).in_current_span());
         let runtime = Handle::current();
         let span = tracing::Span::current();
         tokio::task::spawn_blocking(move || {
@@ -124,6 +129,8 @@ enum Piece {
     /// The object is not compressed: where its checksum comes to, to be kept in
     /// checkpoints.
     Marks(Marks),
+    /// The object is made of blocks: where they begin, to be kept in checkpoints.
+    Places(Places),
     /// The stream ended as it should.
     End { bytes_read: u64 },
 }
@@ -139,6 +146,7 @@ fn decode(
     let mut decoder = Decoder::new(plan, &decoding.captures, from, decoding.target)?;
     let mut share = Some(decoding.budget.draw(runtime));
     let mut marks: Option<Marks> = None;
+    let mut places: Option<Places> = None;
     loop {
         let ended = match blocks.blocking_recv() {
             Some(Ok(Piece::Block { bytes, bytes_read })) => {
@@ -147,6 +155,10 @@ fn decode(
             }
             Some(Ok(Piece::Marks(of_it))) => {
                 marks = Some(of_it);
+                false
+            }
+            Some(Ok(Piece::Places(of_it))) => {
+                places = Some(of_it);
                 false
             }
             Some(Ok(Piece::End { bytes_read })) => {
@@ -164,6 +176,9 @@ fn decode(
         while let Some(mut chunk) = decoder.take()? {
             if let Some(marks) = &marks {
                 marks.keep_in(&mut chunk.end);
+            }
+            if let Some(places) = &places {
+                places.keep_in(&mut chunk.end);
             }
             let last = chunk.last;
             if last && let Some(count) = &decoding.records {
@@ -196,8 +211,12 @@ fn log_ignored(decoder: &Decoder) {
 }
 
 /// Reads the object from its checkpoint to its end.
-async fn pump(source: Source, blocks: mpsc::Sender<Result<Piece, LoadError>>) {
-    if let Err(error) = read_all(source, &blocks).await {
+async fn pump(source: Source, plan: Arc<Plan>, blocks: mpsc::Sender<Result<Piece, LoadError>>) {
+    let read = match plan.format().is_typed() {
+        true => typed::read_all(source, plan, &blocks).await,
+        false => read_all(source, &blocks).await,
+    };
+    if let Err(error) = read {
         // Nobody listens any more: the load has ended.
         let _ = blocks.send(Err(error)).await;
     }
@@ -338,8 +357,15 @@ async fn open(source: &Source) -> Result<Opened, LoadError> {
 
 fn codec(source: &Source, first: &[u8]) -> Result<Codec, LoadError> {
     magic::codec(source.limits.compression, first).map_err(|Unsupported(what)| {
-        let message =
-            format!("it is {what}, which is not read yet; gzip, zstd, bzip2, xz and lz4 are");
+        let message = match magic::typed(first) {
+            Some(format) => format!(
+                "it is {what}, and its pipeline reads text; give it a pipeline with format.kind = \"{}\"",
+                format.as_str()
+            ),
+            None => {
+                format!("it is {what}, which is not read yet; gzip, zstd, bzip2, xz and lz4 are")
+            }
+        };
         LoadError::file(ErrorCode::Unsupported, message)
     })
 }

@@ -1,6 +1,7 @@
 //! Files in the formats of partners, from the configuration to the rows.
 
 mod previewing;
+mod typed;
 
 use anyhow::Result;
 use arrivage_tests::{Arrivage, Destination, on_both};

@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use arrivage_model::{Checkpoint, Compression, Limits, Object};
+use arrivage_model::{Checkpoint, ColumnType, Compression, Format, Limits, Object};
 use arrivage_store::{Persistence, Store};
 
-use super::{Opened, Source, open, read_block, reading};
+use super::{Opened, Source, open, read_block, reading, typed};
 use crate::fate::LoadError;
 use crate::magic::Codec;
 
@@ -19,6 +19,18 @@ pub struct Beginning {
     pub whole: bool,
     /// How it is compressed.
     pub compression: Compression,
+    /// Of a file that states the types of its values: then the bytes are its first records as
+    /// JSON Lines.
+    pub stated: Option<Stated>,
+}
+
+/// What a file states of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stated {
+    /// How it is written.
+    pub format: Format,
+    /// The members of its records, each with the type of a column that takes its values.
+    pub members: Vec<(String, ColumnType)>,
 }
 
 /// Reads the beginning of an object, in a window of so many bytes.
@@ -28,13 +40,14 @@ pub(crate) async fn beginning(
     limits: Limits,
     window: u64,
 ) -> Result<Beginning, LoadError> {
-    let source = Source {
-        store,
-        object,
+    let source = || Source {
+        store: Arc::clone(&store),
+        object: object.clone(),
         from: Checkpoint::default(),
         digests: Vec::new(),
         limits,
         window,
+        windows: 8,
         progress: Arc::new(|| {}),
         // The rest of the object is not asked for.
         persistence: Persistence {
@@ -43,6 +56,10 @@ pub(crate) async fn beginning(
             ..Persistence::default()
         },
     };
+    if let Some(beginning) = typed::beginning(source(), SAMPLE).await? {
+        return Ok(beginning);
+    }
+    let source = source();
     let Opened {
         bytes: mut stream,
         codec,
@@ -60,6 +77,7 @@ pub(crate) async fn beginning(
         bytes,
         whole,
         compression: compression(codec),
+        stated: None,
     })
 }
 
