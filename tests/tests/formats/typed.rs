@@ -93,7 +93,7 @@ async fn who_is_killed_goes_on_within_the_file(to: Destination) -> Result<()> {
         ))
         .await?;
         // The smallest chunks.
-        let configuration = "[processor]\nmemory = \"28MiB\"\n".to_owned();
+        let configuration = "[processor]\nmemory = \"28MiB\"\nlease = \"2s\"\n".to_owned();
         let arrivage = Arrivage::new(&to.url(), &(configuration + &pipeline(kind, kind, "")))?;
         let path = format!("in/many.{kind}");
         arrivage.file(&path, fixture(&format!("many.{kind}"))?)?;

@@ -1,6 +1,5 @@
 //! The files of `tests/fixtures/typed`, from any of their records on.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -156,11 +155,6 @@ async fn refused(format: Format, bytes: Vec<u8>, window: u64) -> (ErrorCode, Str
     }
 }
 
-/// A line's members, and numbers as the digits say.
-fn members(line: &str) -> BTreeMap<String, Value> {
-    serde_json::from_str(line).expect(line)
-}
-
 #[tokio::test]
 async fn every_file_holds_the_same_records() {
     let expect = whole(FILES[0], &[]).await.lines;
@@ -169,14 +163,6 @@ async fn every_file_holds_the_same_records() {
         let read = whole(name, &[]).await;
         assert_eq!(read.bytes_read, fixture(name).len() as u64, "{name}");
         for (found, expect) in read.lines.iter().zip(&expect) {
-            let (mut found, mut expect) = (members(found), members(expect));
-            // Avro's is of a text, and has its hyphens.
-            for key in [found.get_mut("key"), expect.get_mut("key")]
-                .into_iter()
-                .flatten()
-            {
-                *key = key.as_str().map(|text| text.replace('-', "")).into();
-            }
             assert_eq!(found, expect, "{name}");
         }
         let few = name == "rows-lz4.parquet";
@@ -265,20 +251,19 @@ async fn only_what_is_wanted_is_read() {
 
 #[tokio::test]
 async fn odd_values_are_written_as_they_are() {
-    let seen = |lines: Vec<String>| lines;
     assert_eq!(
-        seen(whole("odd.parquet", &[]).await.lines),
+        whole("odd.parquet", &[]).await.lines,
         [
-            r#"{"id":1,"n":1.5,"seen":"1970-01-01T00:00:00.000000001","name":"a"}"#,
-            r#"{"id":2,"n":"NaN","seen":"1970-01-01T00:00:00.000001","name":"b\u0000c"}"#,
-            r#"{"id":3,"n":"inf","seen":"1970-01-01T00:00:00.000002","name":"c"}"#,
-            r#"{"id":4,"n":2,"seen":"1970-01-01T00:00:00.000003001","name":"d"}"#,
+            r#"{"id":1,"n":1.5,"seen":"1970-01-01 00:00:00.000000001","name":"a"}"#,
+            r#"{"id":2,"n":"NaN","seen":"1970-01-01 00:00:00.000001","name":"b\u0000c"}"#,
+            r#"{"id":3,"n":"inf","seen":"1970-01-01 00:00:00.000002","name":"c"}"#,
+            r#"{"id":4,"n":2,"seen":"1970-01-01 00:00:00.000003001","name":"d"}"#,
         ]
     );
     assert_eq!(
         whole("int96.parquet", &[]).await.lines,
         [
-            r#"{"id":1,"seen":"2026-01-02T03:04:05.0006"}"#,
+            r#"{"id":1,"seen":"2026-01-02 03:04:05.0006"}"#,
             r#"{"id":2,"seen":null}"#
         ]
     );

@@ -1,5 +1,5 @@
-//! Typed values as the JSON that the decoder reads: every digit of a number, ISO dates and
-//! times, `\x…` for bytes.
+//! Typed values as the JSON that the decoder reads: every digit of a number, and else the text
+//! that the column's own type would have, so that a column of text has the same.
 
 use std::io::Write;
 
@@ -99,7 +99,12 @@ pub(super) fn bytes(value: &[u8], out: &mut Vec<u8>) {
 
 pub(super) fn uuid(value: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
-    hexadecimal(value, out);
+    for (nth, byte) in value.iter().enumerate() {
+        if matches!(nth, 4 | 6 | 8 | 10) {
+            out.push(b'-');
+        }
+        hexadecimal(&[*byte], out);
+    }
     out.push(b'"');
 }
 
@@ -201,9 +206,9 @@ pub(super) fn seconds_and_nanos(seconds: i64, nanos: u32, is_utc: bool, out: &mu
         Some(moment) => {
             let moment = moment.naive_utc();
             day(moment.date(), out);
-            out.push(b'T');
+            out.push(b' ');
             clock(moment.num_seconds_from_midnight(), nanos, out);
-            out.extend_from_slice(if is_utc { b"Z" } else { b"" });
+            out.extend_from_slice(if is_utc { b"+00:00" } else { b"" });
         }
         None => integer(format_args!("second {seconds} after 1970"), out),
     }
@@ -296,11 +301,11 @@ mod tests {
         );
         check(
             |out| timestamp(-1, Unit::Nanos, true, out),
-            "\"1969-12-31T23:59:59.999999999Z\"",
+            "\"1969-12-31 23:59:59.999999999+00:00\"",
         );
         check(
             |out| timestamp(1_700_000_000_500, Unit::Millis, false, out),
-            "\"2023-11-14T22:13:20.5\"",
+            "\"2023-11-14 22:13:20.5\"",
         );
         check(|out| interval([1, 2, 3004], out), "\"P1M2DT3.004S\"");
     }
