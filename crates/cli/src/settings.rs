@@ -272,6 +272,22 @@ tables! {
         ..any: AnyFormat,
     }
 
+    /// Columns of values in row groups. The file states their types.
+    struct Parquet {
+        /// A record that is longer as JSON is a reject.
+        max_record: Size = "1MiB",
+        /// Bytes of the records as JSON to bytes of the file, judged after 64 MiB.
+        max_expansion: u64 = 1000,
+    }
+
+    /// Blocks of records. The file states their types.
+    struct Avro {
+        /// A record that is longer as JSON is a reject.
+        max_record: Size = "1MiB",
+        /// Bytes of the records as JSON to bytes of the file, judged after 64 MiB.
+        max_expansion: u64 = 1000,
+    }
+
     /// Every value has its positions in a line, which the columns say in `from`.
     struct FixedWidth {
         ..any: AnyFormat,
@@ -349,6 +365,8 @@ kinds! {
         Csv = "csv",
         JsonLines = "json-lines",
         FixedWidth = "fixed-width",
+        Parquet = "parquet",
+        Avro = "avro",
     }
 }
 

@@ -1,6 +1,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::{Element, Enumeration};
+
 /// A type that values are validated for, by PostgreSQL's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ColumnType {
@@ -44,6 +46,10 @@ pub enum ColumnType {
     Jsonb,
     /// Bytes.
     Bytea,
+    /// One of the labels that the database's catalogue lists.
+    Enum(Enumeration),
+    /// Any number of one type, in any number of dimensions.
+    Array(Element),
 }
 
 /// A type's name that nothing here knows.
@@ -92,6 +98,13 @@ impl FromStr for ColumnType {
             name: text.to_owned(),
             nearest: nearest(text),
         };
+        if let Some(element) = text.trim().strip_suffix("[]") {
+            // PostgreSQL makes no difference between one dimension and several.
+            return match element.parse().map_err(|_| unknown())? {
+                array @ Self::Array(_) => Ok(array),
+                element => Element::new(element).map(Self::Array).ok_or_else(unknown),
+            };
+        }
         let lower = text.trim().to_ascii_lowercase();
         let (name, arguments) = split_arguments(&lower).ok_or_else(unknown)?;
         let one = |arguments: &[u32]| match arguments {
@@ -207,6 +220,8 @@ impl fmt::Display for ColumnType {
             Self::Json => f.write_str("json"),
             Self::Jsonb => f.write_str("jsonb"),
             Self::Bytea => f.write_str("bytea"),
+            Self::Enum(labels) => f.write_str(labels.name()),
+            Self::Array(element) => write!(f, "{}[]", element.kind()),
         }
     }
 }
@@ -280,6 +295,9 @@ mod tests {
         check("Double  Precision", ColumnType::DoublePrecision);
         check("timestamp with time zone", ColumnType::TimestampTz);
         check("char", ColumnType::Char(1));
+        let integers = Element::new(ColumnType::Integer).map(ColumnType::Array);
+        check("int[]", integers.expect("a type"));
+        check("integer[][]", integers.expect("a type"));
         for name in NAMES {
             let kind: ColumnType = name.parse().expect(name);
             assert_eq!(kind.to_string().parse(), Ok(kind));
@@ -300,6 +318,7 @@ mod tests {
             "unknown type \"integr\", did you mean \"integer\"?",
         );
         check("geometry", "unknown type \"geometry\"");
+        check("geometry[]", "unknown type \"geometry[]\"");
         check(
             "numeric(2,3)",
             "unknown type \"numeric(2,3)\", did you mean \"numeric\"?",

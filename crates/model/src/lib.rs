@@ -3,7 +3,9 @@
 //! Everything here is plain data: no IO, no async, no SQL. The other crates
 //! meet in these words, and `docs/architecture.md` explains them.
 
+pub mod array;
 mod arrival;
+mod catalogue;
 mod column;
 mod csv;
 mod encoding;
@@ -20,6 +22,7 @@ mod table;
 mod trailer;
 
 pub use arrival::{Arrival, Checkpoint, ErrorCode, Failure, State};
+pub use catalogue::{Element, Enumeration};
 pub use column::{Column, ColumnSource, ColumnType, Range, UnknownType};
 pub use csv::{Csv, Delimiter, ExtraColumns, MissingColumns, Ragged, RepeatedHeader};
 pub use encoding::{Encoding, InvalidBytes, UnknownEncoding};

@@ -111,6 +111,10 @@ pub enum Format {
     JsonLines(JsonLines),
     /// Every value has its positions in a line.
     FixedWidth(FixedWidth),
+    /// Columns of values in row groups, whose types its footer states.
+    Parquet,
+    /// Blocks of records, whose types its header states.
+    Avro,
 }
 
 impl Format {
@@ -120,8 +124,14 @@ impl Format {
         match self {
             Self::Csv(csv) => csv.trailer.as_deref(),
             Self::FixedWidth(fixed) => fixed.trailer.as_deref(),
-            Self::JsonLines(_) => None,
+            Self::JsonLines(_) | Self::Parquet | Self::Avro => None,
         }
+    }
+
+    /// Whether a file states the types of its values, and is no text.
+    #[must_use]
+    pub fn is_typed(&self) -> bool {
+        matches!(self, Self::Parquet | Self::Avro)
     }
 
     /// The word for it in the configuration.
@@ -131,6 +141,8 @@ impl Format {
             Self::Csv(_) => "csv",
             Self::JsonLines(_) => "json-lines",
             Self::FixedWidth(_) => "fixed-width",
+            Self::Parquet => "parquet",
+            Self::Avro => "avro",
         }
     }
 }

@@ -17,6 +17,10 @@ pub enum ReasonCode {
     NotAnInterval,
     /// No address of the Internet Protocol.
     NotAnAddress,
+    /// No array, or one whose rows are of different lengths.
+    NotAnArray,
+    /// None of the labels of an enum.
+    NotALabel,
     /// Not 32 hexadecimal digits.
     NotAUuid,
     /// No JSON, or not of the expected shape.
@@ -53,6 +57,8 @@ impl ReasonCode {
             Self::NotATime => "not_a_time",
             Self::NotAnInterval => "not_an_interval",
             Self::NotAnAddress => "not_an_address",
+            Self::NotAnArray => "not_an_array",
+            Self::NotALabel => "not_a_label",
             Self::NotAUuid => "not_a_uuid",
             Self::NotJson => "not_json",
             Self::NotHex => "not_hex",

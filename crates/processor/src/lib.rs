@@ -30,6 +30,6 @@ pub use board::{Board, Loading};
 pub use outcome::{Ended, Outcome, Turn};
 pub use preview::{PreviewError, beginning};
 pub use process::Processor;
-pub use read::Beginning;
+pub use read::{Beginning, Stated};
 pub use settings::{Settings, SettingsError};
 pub use work::{Signals, Summary, Until};

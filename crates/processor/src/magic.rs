@@ -1,4 +1,4 @@
-use arrivage_model::Compression;
+use arrivage_model::{Compression, Format};
 
 /// How many first bytes of an object tell its compression.
 pub(crate) const LENGTH: usize = 6;
@@ -25,6 +25,30 @@ pub(crate) enum Codec {
 /// A file that nothing here reads, told by its first bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Unsupported(pub(crate) &'static str);
+
+/// The format of a file that states the types of its values.
+pub(crate) fn typed(first: &[u8]) -> Option<Format> {
+    match first {
+        [b'P', b'A', b'R', b'1', ..] | [b'P', b'A', b'R', b'E', ..] => Some(Format::Parquet),
+        [b'O', b'b', b'j', 0x01, ..] => Some(Format::Avro),
+        _ => None,
+    }
+}
+
+/// What a file is, by its first bytes, for people.
+pub(crate) fn words(first: &[u8]) -> &'static str {
+    match sniff(first) {
+        Ok(Codec::Gzip) => "gzip",
+        Ok(Codec::Zstd) => "zstd",
+        Ok(Codec::Bzip2) => "bzip2",
+        Ok(Codec::Xz) => "xz",
+        Ok(Codec::Lz4) => "lz4",
+        Ok(Codec::Zip) => "zip",
+        Ok(Codec::None) if first.is_empty() => "empty",
+        Ok(Codec::None) => "neither Parquet nor Avro",
+        Err(Unsupported(what)) => what,
+    }
+}
 
 /// What the setting says, or under `auto` what the first bytes say.
 pub(crate) fn codec(setting: Compression, first: &[u8]) -> Result<Codec, Unsupported> {

@@ -4,8 +4,8 @@ use arrivage_ledger::{Claim, Destination, LedgerError, SharedLedger, TargetRefus
 use arrivage_model::{ErrorCode, Pipeline, Router, RowColumn, Table};
 use arrivage_store::Stores;
 
-use crate::decode::Plan;
-use crate::decode::detect::{Sample, infer};
+use crate::decode::detect::{Sample, infer, infer_stated};
+use crate::decode::{DecodeError, Plan};
 use crate::fate::LoadError;
 use crate::read;
 
@@ -132,7 +132,18 @@ async fn make_table(
             bytes: &beginning.bytes,
             whole: beginning.whole,
         };
-        infer(&declared, sample)
+        match &beginning.stated {
+            Some(stated) if stated.format == declared.format => infer_stated(&stated.members),
+            Some(stated) => Err(DecodeError {
+                code: ErrorCode::Unsupported,
+                message: format!(
+                    "it is {}, and its pipeline has format.kind = \"{}\"; give such files a pipeline of their own",
+                    stated.format.as_str(),
+                    declared.format.as_str()
+                ),
+            }),
+            None => infer(&declared, sample),
+        }
     });
     let columns = inferring
         .await

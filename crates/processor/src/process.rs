@@ -310,6 +310,7 @@ impl Processor {
             digests: announced.digests,
             limits: job.pipeline.limits,
             window: self.settings.window(),
+            windows: self.settings.windows(),
             progress: Arc::new(move || loading.touch()),
             persistence: allowance.persistence,
         };

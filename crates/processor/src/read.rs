@@ -7,6 +7,7 @@ mod codec;
 mod counted;
 mod place;
 mod sample;
+mod typed;
 
 use std::io;
 use std::pin::Pin;
@@ -25,8 +26,9 @@ use tracing::Instrument;
 use self::carried::Marks;
 use self::counted::{Counted, Counter};
 use self::place::Place;
-pub use self::sample::Beginning;
 pub(crate) use self::sample::beginning;
+pub use self::sample::{Beginning, Stated};
+use self::typed::Places;
 use crate::budget::{Budget, Share};
 use crate::complete::Count;
 use crate::decode::{Chunk, ChunkTarget, Decoder, Entry, EntryPlace, Plan};
@@ -54,6 +56,8 @@ pub(crate) struct Source {
     pub(crate) limits: Limits,
     /// The largest window of a decompressor, in bytes.
     pub(crate) window: u64,
+    /// The process may use so many times the window.
+    pub(crate) windows: u64,
     pub(crate) progress: Progress,
     pub(crate) persistence: Persistence,
 }
@@ -97,7 +101,8 @@ impl Reading {
         let (blocks, blocks_out) = mpsc::channel(BLOCKS);
         let (chunks, chunks_out) = mpsc::channel(CHUNKS);
         let from = source.from.clone();
-        let pump = tokio::spawn(pump(source, blocks).in_current_span());
+        let plan = Arc::clone(&decoding.plan);
+        let pump = tokio::spawn(pump(source, plan, blocks).in_current_span());
         let runtime = Handle::current();
         let span = tracing::Span::current();
         tokio::task::spawn_blocking(move || {
@@ -132,6 +137,8 @@ enum Piece {
     Leave,
     /// What checkpoints are to carry of how the object is read.
     Marks(Marks),
+    /// The object is made of blocks: where they begin, to be kept in checkpoints.
+    Places(Places),
     /// The stream ended as it should.
     End { bytes_read: u64 },
 }
@@ -155,6 +162,7 @@ fn decode(
     let (target, mut share) = draw();
     let mut decoder = Decoder::new(plan, &decoding.captures, from, target)?;
     let mut marks: Option<Marks> = None;
+    let mut places: Option<Places> = None;
     loop {
         let ended = match blocks.blocking_recv() {
             Some(Ok(Piece::Block { bytes, bytes_read })) => {
@@ -173,6 +181,10 @@ fn decode(
                 marks = Some(of_it);
                 false
             }
+            Some(Ok(Piece::Places(of_it))) => {
+                places = Some(of_it);
+                false
+            }
             Some(Ok(Piece::End { bytes_read })) => {
                 decoder.push(&[], bytes_read);
                 decoder.end();
@@ -188,6 +200,9 @@ fn decode(
         while let Some(mut chunk) = decoder.take()? {
             if let Some(marks) = &marks {
                 marks.keep_in(&mut chunk.end);
+            }
+            if let Some(places) = &places {
+                places.keep_in(&mut chunk.end);
             }
             let last = chunk.last;
             if last && let Some(count) = &decoding.records {
@@ -222,8 +237,12 @@ fn log_ignored(decoder: &Decoder) {
 }
 
 /// Reads the object from its checkpoint to its end.
-async fn pump(source: Source, blocks: mpsc::Sender<Result<Piece, LoadError>>) {
-    if let Err(error) = read_all(source, &blocks).await {
+async fn pump(source: Source, plan: Arc<Plan>, blocks: mpsc::Sender<Result<Piece, LoadError>>) {
+    let read = match plan.format().is_typed() {
+        true => typed::read_all(source, plan, &blocks).await,
+        false => read_all(source, &blocks).await,
+    };
+    if let Err(error) = read {
         // Nobody listens any more: the load has ended.
         let _ = blocks.send(Err(error)).await;
     }
@@ -392,9 +411,15 @@ async fn pass_over(bytes: &mut (impl AsyncRead + Unpin), length: u64) -> Result<
 
 fn codec(source: &Source, first: &[u8]) -> Result<Codec, LoadError> {
     magic::codec(source.limits.compression, first).map_err(|Unsupported(what)| {
-        let message = format!(
-            "it is {what}, which is not read yet; gzip, zstd, bzip2, xz, lz4, zip and tar are"
-        );
+        let message = match magic::typed(first) {
+            Some(format) => format!(
+                "it is {what}, and its pipeline reads text; give it a pipeline with format.kind = \"{}\"",
+                format.as_str()
+            ),
+            None => {
+                format!("it is {what}, which is not read yet; gzip, zstd, bzip2, xz, lz4, zip and tar are")
+            }
+        };
         LoadError::file(ErrorCode::Unsupported, message)
     })
 }

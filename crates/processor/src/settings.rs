@@ -85,7 +85,12 @@ impl Settings {
 
     /// The largest window that a decompressor may keep, in bytes.
     pub(crate) fn window(&self) -> u64 {
-        self.memory / 4 / self.workers.max(1) as u64
+        self.memory / self.windows()
+    }
+
+    /// Windows that the memory has room for, if it had nothing else to hold.
+    pub(crate) fn windows(&self) -> u64 {
+        4 * self.workers.max(1) as u64
     }
 }
 

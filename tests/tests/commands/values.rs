@@ -2,7 +2,7 @@ use anyhow::Result;
 use arrivage_tests::{Arrivage, Destination};
 
 /// A type, a value as a file has it, and what PostgreSQL and SQLite show of it.
-const VALUES: [(&str, &str, &str, &str); 28] = [
+const VALUES: [(&str, &str, &str, &str); 31] = [
     ("smallint", "-32768", "-32768", "-32768"),
     ("integer", "+5", "5", "5"),
     (
@@ -81,6 +81,19 @@ const VALUES: [(&str, &str, &str, &str); 28] = [
     ),
     ("bytea", "\\xDEADbeef", "\\xdeadbeef", "[de, ad, be, ef]"),
     ("integer", "", "", ""),
+    ("integer[]", "{1,NULL,-3}", SAME, "[1,null,-3]"),
+    (
+        "text[]",
+        "{\"a b\",\"NULL\",é}",
+        SAME,
+        "[\"a b\",\"NULL\",\"é\"]",
+    ),
+    (
+        "numeric(5,2)[]",
+        "{{1.5,2},{3,4}}",
+        "{{1.50,2.00},{3.00,4.00}}",
+        "[[1.50,2.00],[3.00,4.00]]",
+    ),
 ];
 
 /// As it stands in the file.

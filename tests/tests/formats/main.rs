@@ -2,6 +2,7 @@
 
 mod archives;
 mod previewing;
+mod typed;
 
 use anyhow::Result;
 use arrivage_tests::{Arrivage, Destination, on_both};

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use arrivage_ledger::Engine;
 use arrivage_model::{Column, ColumnType, Pattern, Pipeline, Router};
 use arrivage_processor::PreviewError;
-use arrivage_processor::decode::detect::{Detected, Sample, Trial, detect, try_out};
+use arrivage_processor::decode::detect::{Detected, Sample, Trial, detect, detect_stated, try_out};
 
 use super::load::locate;
 use crate::arguments::{Common, Preview};
@@ -58,7 +58,11 @@ pub(super) async fn preview(common: &Common, options: &Preview) -> Result<u8, Fa
         bytes: &beginning.bytes,
         whole: beginning.whole,
     };
-    let detected = detect(sample).map_err(|error| unreadable(&options.url, &error.message))?;
+    let detected = match &beginning.stated {
+        Some(stated) => detect_stated(&stated.format, &stated.members),
+        None => detect(sample),
+    };
+    let detected = detected.map_err(|error| unreadable(&options.url, &error.message))?;
     let name = subject::name(&location.key);
     let glob = subject::glob(&location);
     let pattern = Pattern::new(&glob).map_err(Failure::usage)?;

@@ -66,8 +66,8 @@ fn source(
     let format = &format?.value;
     let source = match (&from.value, format) {
         (Origin::Position(0), _) => Err("positions begin at 1".to_owned()),
-        (Origin::Position(_), Format::JsonLines(_)) => {
-            Err("JSON has no positions; give a name or a JSON pointer".to_owned())
+        (Origin::Position(_), Format::JsonLines(_) | Format::Parquet(_) | Format::Avro(_)) => {
+            Err("its records have no positions; give a name or a JSON pointer".to_owned())
         }
         (Origin::Position(position), Format::FixedWidth(_)) => Ok(ColumnSource::Range(Range {
             first: *position,
@@ -79,7 +79,11 @@ fn source(
             let name = capture(text)?;
             captured(name, patterns?).map(|()| ColumnSource::Capture(name.to_owned()))
         }
-        (Origin::Text(text), Format::JsonLines(_)) if text.starts_with('/') => pointer(text),
+        (Origin::Text(text), Format::JsonLines(_) | Format::Parquet(_) | Format::Avro(_))
+            if text.starts_with('/') =>
+        {
+            pointer(text)
+        }
         (Origin::Text(text), Format::Csv(csv)) if csv.header.get() == Some(false) => Err(format!(
             "header = false leaves no header to find {text:?} in; give a position"
         )),

@@ -17,6 +17,8 @@ pub(super) fn format(typed: &settings::Format, reader: &mut Reader<'_>) -> Optio
         settings::Format::Csv(typed) => csv(typed, reader).map(Format::Csv),
         settings::Format::JsonLines(_) => Some(Format::JsonLines(JsonLines {})),
         settings::Format::FixedWidth(typed) => fixed_width(typed, reader).map(Format::FixedWidth),
+        settings::Format::Parquet(_) => Some(Format::Parquet),
+        settings::Format::Avro(_) => Some(Format::Avro),
     }
 }
 
@@ -148,19 +150,34 @@ pub(super) fn limits(typed: &settings::Format, reader: &mut Reader<'_>) -> Optio
         settings::Format::Csv(typed) => &typed.any,
         settings::Format::JsonLines(typed) => &typed.any,
         settings::Format::FixedWidth(typed) => &typed.any,
+        // No text, and packed in its own way.
+        settings::Format::Parquet(typed) => {
+            return sizes(&typed.max_record, &typed.max_expansion, reader);
+        }
+        settings::Format::Avro(typed) => {
+            return sizes(&typed.max_record, &typed.max_expansion, reader);
+        }
     };
-    at_least(&any.max_record, Size(1), "1 byte", reader);
-    at_least(&any.max_expansion, 1, "1", reader);
-    let max_record = any.max_record.typed()?;
+    let sizes = sizes(&any.max_record, &any.max_expansion, reader)?;
+    Some(Limits {
+        compression: any.compression.get()?,
+        encoding: any.encoding.get()?,
+        invalid_bytes: any.invalid_bytes.get()?,
+        ..sizes
+    })
+}
+
+fn sizes(max_record: &Key<Size>, expansion: &Key<u64>, reader: &mut Reader<'_>) -> Option<Limits> {
+    at_least(max_record, Size(1), "1 byte", reader);
+    at_least(expansion, 1, "1", reader);
+    let max_record = max_record.typed()?;
     if max_record.0 > LARGEST_RECORD {
         reader.complain(&max_record.place, "too much; at most 1GiB");
         return None;
     }
     Some(Limits {
-        compression: any.compression.get()?,
-        encoding: any.encoding.get()?,
-        invalid_bytes: any.invalid_bytes.get()?,
         max_record: usize::try_from(max_record.0).ok()?,
-        max_expansion: any.max_expansion.get()?,
+        max_expansion: expansion.get()?,
+        ..Limits::default()
     })
 }

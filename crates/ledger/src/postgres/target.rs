@@ -1,6 +1,8 @@
 //! The destination table: what the catalogue says of it, and how it is made.
 
-use arrivage_model::{ColumnType, Mode, Pipeline, Table, TableColumn, TableName};
+use arrivage_model::{
+    ColumnType, Element, Enumeration, Mode, Pipeline, Table, TableColumn, TableName,
+};
 use sqlx::postgres::PgRow;
 use sqlx::{Executor, PgPool, Row};
 
@@ -85,7 +87,10 @@ async fn inspect(tx: &mut PgTransaction, name: &TableName) -> Result<Table> {
         "-- ledger::columns
         SELECT attname AS name, format_type(atttypid, atttypmod) AS kind,
           attnotnull AND NOT atthasdef AND attidentity = '' AS required,
-          attgenerated <> '' OR attidentity = 'a' AS generated
+          attgenerated <> '' OR attidentity = 'a' AS generated,
+          (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder)
+            FROM pg_type t JOIN pg_enum e ON e.enumtypid IN (t.oid, t.typelem)
+            WHERE t.oid = atttypid) AS labels
         FROM pg_attribute
         WHERE attrelid = $1::bigint::oid AND attnum > 0 AND NOT attisdropped
         ORDER BY attnum",
@@ -153,12 +158,24 @@ fn column(row: &PgRow) -> Option<TableColumn> {
         return None;
     }
     let kind: String = row.get("kind");
-    let kind = kind.parse::<ColumnType>().map_err(|_| kind);
+    let kind = match row.get::<Option<Vec<String>>, _>("labels") {
+        Some(labels) => enumeration(&kind, labels).ok_or(kind),
+        None => kind.parse::<ColumnType>().map_err(|_| kind),
+    };
     Some(TableColumn {
         name,
         kind,
         required: row.get("required"),
     })
+}
+
+/// An enum, or an array of them.
+fn enumeration(kind: &str, labels: Vec<String>) -> Option<ColumnType> {
+    let of = |name: &str| ColumnType::Enum(Enumeration::new(name.to_owned(), labels));
+    match kind.strip_suffix("[]") {
+        Some(name) => Element::new(of(name)).map(ColumnType::Array),
+        None => Some(of(kind)),
+    }
 }
 
 /// Two processes may make the same table at once: `IF NOT EXISTS` alone may fail

@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, Error, SqliteConnection};
 
 use super::target::quote;
-use super::{signed, staging};
+use super::{json, signed, staging};
 use crate::Destination;
 
 /// Rows of one statement: more of them make it no faster.
@@ -195,6 +195,9 @@ impl Value {
             ColumnType::Real | ColumnType::DoublePrecision => text.parse().ok().map(Self::Real),
             ColumnType::Boolean => Some(Self::Integer(i64::from(text == "t"))),
             ColumnType::Bytea => bytes(&text).map(Self::Blob),
+            ColumnType::Array(element) => {
+                Some(Self::Text(json::array(element.kind(), text.as_bytes())))
+            }
             _ => None,
         };
         value.unwrap_or_else(|| Self::Text(text.into_owned()))
@@ -238,5 +241,7 @@ mod tests {
         check(ColumnType::Jsonb, "1", text("1"));
         check(ColumnType::Bytea, "\\x00fF", Value::Blob(vec![0, 255]));
         check(ColumnType::Bytea, "\\x", Value::Blob(Vec::new()));
+        let numbers: ColumnType = "integer[]".parse().expect("a type");
+        check(numbers, "{1,NULL}", text("[1,null]"));
     }
 }

@@ -15,6 +15,7 @@ mod database;
 mod history;
 mod insert;
 mod intake;
+mod json;
 mod kept;
 mod leasing;
 mod migrating;

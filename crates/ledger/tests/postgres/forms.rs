@@ -189,6 +189,95 @@ async fn every_value_is_what_its_text_would_be() {
 }
 
 #[tokio::test]
+async fn an_array_is_what_its_text_would_be() {
+    let integers = ["{}", "{1}", "{1,NULL,-3}", "{{1,2},{3,4},{5,6}}", "{NULL}"];
+    for of in [
+        "smallint[]",
+        "integer[]",
+        "bigint[]",
+        "numeric(9,2)[]",
+        "real[]",
+    ] {
+        check("smallint[]", of, &integers).await;
+    }
+    let texts = [
+        "{\"\",\"NULL\",NULL,\"a b\",é}",
+        r#"{"a\"b","c\\d","{e}","f,g"}"#,
+        "{\"it's\"}",
+    ];
+    for of in ["text[]", "varchar(9)[]"] {
+        check("text[]", of, &texts).await;
+    }
+    check("char(3)[]", "char(3)[]", &["{a,bcd}"]).await;
+    check(
+        "double precision[]",
+        "double precision[]",
+        &["{0.1,-0,1e-300}"],
+    )
+    .await;
+    check("boolean[]", "boolean[]", &["{t,f,NULL}"]).await;
+    check("date[]", "date[]", &["{2026-01-02}"]).await;
+    check("time[]", "time[]", &["{23:59:59.999999}"]).await;
+    check("timestamp[]", "timestamp[]", &["{\"2026-01-02 03:04:05\"}"]).await;
+    let zoned = ["{\"2026-01-02 03:04:05+00:00\"}"];
+    check("timestamptz[]", "timestamptz[]", &zoned).await;
+    check("interval[]", "interval[]", &["{P1DT2H}"]).await;
+    check("inet[]", "inet[]", &["{192.0.2.1,2001:db8::/32}"]).await;
+    check(
+        "uuid[]",
+        "uuid[]",
+        &["{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1f}"],
+    )
+    .await;
+    check("json[]", "json[]", &[r#"{"{\"a\": 1}","[2]",NULL}"#]).await;
+    check("jsonb[]", "jsonb[]", &[r#"{"{\"a\": 1}","[2]",NULL}"#]).await;
+    check("bytea[]", "bytea[]", &[r#"{"\\x00ff"}"#]).await;
+    check("integer[]", "text", &["{1,2}"]).await;
+}
+
+#[tokio::test]
+async fn an_enum_and_an_array_of_it_are_known_by_their_labels() {
+    let world = World::<PostgresDatabase>::new().await;
+    world
+        .database
+        .sql(
+            "CREATE SCHEMA other;
+             CREATE TYPE other.\"Mood\" AS ENUM ('so so', 'sad');
+             ALTER TYPE other.\"Mood\" ADD VALUE 'happy' BEFORE 'sad';
+             CREATE TABLE orders (m other.\"Mood\", ms other.\"Mood\"[], i integer[], _arrival_id bigint)",
+        )
+        .await;
+    let destination = world.destination_of("orders").await;
+    let kinds = destination
+        .table
+        .columns
+        .iter()
+        .map(|column| column.kind.clone());
+    let kinds: Vec<ColumnType> = kinds.map(|kind| kind.expect("a known type")).collect();
+    let [
+        ColumnType::Enum(mood),
+        ColumnType::Array(moods),
+        ColumnType::Array(_),
+    ] = kinds[..]
+    else {
+        panic!("{kinds:?}");
+    };
+    assert_eq!(mood.name(), "other.\"Mood\"");
+    assert_eq!(mood.labels(), ["so so", "happy", "sad"]);
+    assert_eq!(moods.kind(), ColumnType::Enum(mood));
+
+    let columns = ["m", "ms", "i"].into_iter().zip(kinds);
+    let destination = Destination {
+        columns: columns.map(|(name, kind)| column(name, kind)).collect(),
+        ..destination
+    };
+    let rows = rows_from(0, &[[Some("sad"), Some("{\"so so\",NULL}"), Some("{1,2}")]]);
+    load(&world, &destination, &rows).await;
+    let found = world.database.sql("SELECT * FROM orders").await;
+    assert_eq!(found.trim(), "sad|{\"so so\",NULL}|{1,2}|1");
+}
+
+#[tokio::test]
 async fn what_has_no_binary_form_here_goes_as_text() {
     check("numeric", "double precision", &["0.1", "-12.5"]).await;
     check("numeric", "real", &["0.1"]).await;

@@ -1,8 +1,8 @@
-use arrivage_model::ColumnType;
+use arrivage_model::{ColumnType, Element};
 
 use ColumnType::{
-    BigInt, Boolean, Bytea, Char, Date, DoublePrecision, Inet, Integer, Interval, Json, Jsonb,
-    Numeric, Real, SmallInt, Text, Time, Timestamp, TimestampTz, Uuid, Varchar,
+    Array, BigInt, Boolean, Bytea, Char, Date, DoublePrecision, Enum, Inet, Integer, Interval,
+    Json, Jsonb, Numeric, Real, SmallInt, Text, Time, Timestamp, TimestampTz, Uuid, Varchar,
 };
 
 /// What values must be so that both the declared type and the table's hold them
@@ -19,7 +19,9 @@ pub(super) fn fit(declared: ColumnType, table: ColumnType) -> Option<ColumnType>
         (SmallInt | Integer | BigInt, Numeric(_) | Real | DoublePrecision) => declared,
         (Numeric(_), Real | DoublePrecision) => declared,
         (Json | Jsonb, Json | Jsonb) => table,
-        (Text, Varchar(_) | Char(_)) => table,
+        (Text, Varchar(_) | Char(_) | Enum(_)) => table,
+        (Enum(a), Enum(b)) if a == b => declared,
+        (Array(a), Array(b)) => Array(Element::new(fit(a.kind(), b.kind())?)?),
         (Varchar(a), Varchar(b)) => Varchar(shorter(a, b)),
         (Varchar(a), Char(b)) => Char(a.map_or(b, |a| a.min(b))),
         (Char(a), Varchar(b)) => Varchar(shorter(Some(a), b)),
@@ -93,5 +95,10 @@ mod tests {
         check("json", "jsonb", Some("jsonb"));
         check("uuid", "uuid", Some("uuid"));
         check("uuid", "bytea", None);
+        check("smallint[]", "integer[]", Some("smallint[]"));
+        check("text[]", "varchar(5)[]", Some("varchar(5)[]"));
+        check("integer[]", "text", Some("integer[]"));
+        check("integer[]", "integer", None);
+        check("text[]", "integer[]", None);
     }
 }

@@ -50,7 +50,7 @@ impl GivenBack {
         let (skip_lines, skip_last, header) = match &pipeline.format {
             Format::Csv(csv) => (csv.skip_lines, csv.skip_last, csv.header),
             Format::FixedWidth(fixed) => (fixed.skip_lines, fixed.skip_last, false),
-            Format::JsonLines(_) => (0, 0, false),
+            Format::JsonLines(_) | Format::Parquet | Format::Avro => (0, 0, false),
         };
         let line = state.header.and_then(|header| header.line);
         Ok(Self {
@@ -62,7 +62,10 @@ impl GivenBack {
                 false => None,
             },
             trailer: pipeline.format.trailer().map(str::to_owned),
-            in_one_line: matches!(pipeline.format, Format::JsonLines(_)),
+            in_one_line: matches!(
+                pipeline.format,
+                Format::JsonLines(_) | Format::Parquet | Format::Avro
+            ),
         })
     }
 

@@ -435,6 +435,11 @@ impl Decoder {
     }
 }
 
+/// Whether it is one sound value of JSON.
+pub(crate) fn is_json(text: &[u8]) -> bool {
+    json::document::write(text, &mut Vec::new()).is_ok()
+}
+
 /// Takes the totals that stand at these places; false: they are no numbers, and the line
 /// is no trailer.
 fn state_totals(totals: &mut Option<Totals>, rest: &[u8], places: Vec<Range<usize>>) -> bool {

@@ -136,6 +136,23 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// How the files are written.
+    pub(crate) fn format(&self) -> &Format {
+        &self.format
+    }
+
+    /// Whether some column may take the member of this name, or a part of it.
+    pub(crate) fn takes(&self, member: &str) -> bool {
+        let loose = loosely(member);
+        self.columns.iter().any(|column| match &column.source {
+            Source::Name(name) => *name == member || (!column.exact && loosely(name) == loose),
+            Source::Pointer(parts) => parts.first().is_none_or(|part| part == member),
+            _ => false,
+        })
+    }
+}
+
 /// Lets the column for fields without a column take them, where they are kept.
 fn keep_extra(
     pipeline: &Pipeline,
@@ -340,7 +357,9 @@ impl Positions {
         match pipeline.format {
             Format::Csv(Csv { header: false, .. }) => {}
             Format::FixedWidth(_) => return Self::Declared,
-            Format::Csv(_) | Format::JsonLines(_) => return Self::ByName,
+            Format::Csv(_) | Format::JsonLines(_) | Format::Parquet | Format::Avro => {
+                return Self::ByName;
+            }
         }
         if pipeline.columns.iter().any(declared::has_position) {
             return Self::Declared;

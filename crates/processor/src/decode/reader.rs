@@ -53,7 +53,10 @@ impl Reader {
                 Self::Csv(Box::new(reader))
             }
             Format::FixedWidth(format) => Self::Fixed(FixedReader::new(plan, format, &captured)),
-            Format::JsonLines(_) => Self::Json(JsonReader::new(plan, captured, &state)?),
+            // Typed files come as the JSON Lines that they mean.
+            Format::JsonLines(_) | Format::Parquet | Format::Avro => {
+                Self::Json(JsonReader::new(plan, captured, &state)?)
+            }
         })
     }
 

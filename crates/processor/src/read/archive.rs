@@ -35,7 +35,7 @@ pub(super) async fn kind(source: &Source, opened: &mut Opened) -> Result<Option<
     let in_entry = EntryPlace::of(&source.from).is_some();
     let found = if opened.codec == Codec::Zip {
         Some(Kind::Zip)
-    } else if opened.begin > 0 || source.limits.compression == Compression::None {
+    } else if opened.out > 0 || source.limits.compression == Compression::None {
         None
     } else {
         let mut first = Vec::with_capacity(tar::BLOCK);
@@ -60,7 +60,6 @@ pub(super) async fn read(
     opened: Opened,
     pieces: &mpsc::Sender<Result<Piece, LoadError>>,
 ) -> Result<(), LoadError> {
-    opened.marks.close();
     let entries = Entries::new(source, pieces);
     match kind {
         Kind::Zip => zip::read(source, opened, entries).await,

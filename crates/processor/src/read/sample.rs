@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
-use arrivage_model::{Checkpoint, Compression, Limits, Object};
+use arrivage_model::{Checkpoint, ColumnType, Compression, Format, Limits, Object};
 use arrivage_store::{Persistence, Store};
 use tokio::sync::mpsc;
 
 use super::archive::{self, Kind};
-use super::{BLOCKS, Opened, Piece, Source, open, read_block, reading};
+use super::{BLOCKS, Opened, Piece, Source, open, read_block, reading, typed};
 use crate::fate::LoadError;
 use crate::magic::Codec;
 
@@ -24,6 +24,18 @@ pub struct Beginning {
     pub compression: Compression,
     /// The name of the file, where it is the first one in an archive.
     pub entry: Option<String>,
+    /// Of a file that states the types of its values: then the bytes are its first records as
+    /// JSON Lines.
+    pub stated: Option<Stated>,
+}
+
+/// What a file states of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stated {
+    /// How it is written.
+    pub format: Format,
+    /// The members of its records, each with the type of a column that takes its values.
+    pub members: Vec<(String, ColumnType)>,
 }
 
 /// Reads the beginning of an object, in a window of so many bytes.
@@ -33,13 +45,14 @@ pub(crate) async fn beginning(
     limits: Limits,
     window: u64,
 ) -> Result<Beginning, LoadError> {
-    let source = Source {
-        store,
-        object,
+    let source = || Source {
+        store: Arc::clone(&store),
+        object: object.clone(),
         from: Checkpoint::default(),
         digests: Vec::new(),
         limits,
         window,
+        windows: 8,
         progress: Arc::new(|| {}),
         // The rest of the object is not asked for.
         persistence: Persistence {
@@ -48,6 +61,10 @@ pub(crate) async fn beginning(
             ..Persistence::default()
         },
     };
+    if let Some(beginning) = typed::beginning(source(), SAMPLE).await? {
+        return Ok(beginning);
+    }
+    let source = source();
     let mut opened = open(&source).await?;
     let compression = compression(opened.codec);
     if let Some(kind) = archive::kind(&source, &mut opened).await? {
@@ -69,6 +86,7 @@ pub(crate) async fn beginning(
         whole,
         compression,
         entry: None,
+        stated: None,
     })
 }
 
@@ -85,6 +103,7 @@ async fn first_entry(
         whole: false,
         compression,
         entry: None,
+        stated: None,
     };
     let collecting = async {
         while !found.whole
@@ -96,7 +115,7 @@ async fn first_entry(
                 Ok(Piece::Block { bytes, .. }) => found.bytes.extend_from_slice(&bytes),
                 Ok(Piece::Leave) => found.whole = !found.bytes.is_empty(),
                 Ok(Piece::End { .. }) => found.whole = true,
-                Ok(Piece::Marks(_)) | Err(_) => {}
+                Ok(Piece::Marks(_) | Piece::Places(_)) | Err(_) => {}
             }
         }
         // The rest is not read.

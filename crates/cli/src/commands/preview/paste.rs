@@ -52,7 +52,7 @@ fn format(pipeline: &Pipeline) -> Vec<(&'static str, String)> {
             skip_lines(format.skip_lines, &mut keys);
             null(&format.null, &usual.null, &mut keys);
         }
-        Format::JsonLines(_) => {}
+        Format::JsonLines(_) | Format::Parquet | Format::Avro => {}
     }
     keys
 }

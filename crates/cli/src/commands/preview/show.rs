@@ -33,6 +33,7 @@ pub(super) fn text(previewed: &Previewed) {
     }
     let sample = match beginning.whole {
         true => "the whole file".to_owned(),
+        false if beginning.stated.is_some() => "its first records".to_owned(),
         false => format!("its first {} bytes", beginning.bytes.len()),
     };
     let (records, rejected) = (trial.records, trial.rejected);
@@ -92,7 +93,9 @@ fn rejects(rejects: &[Reject], all: u64) {
 /// How its text is written, in words.
 fn written(previewed: &Previewed) -> String {
     let mut words = vec![previewed.detected.format.as_str().to_owned()];
-    words.push(previewed.detected.encoding.to_string());
+    if !previewed.detected.format.is_typed() {
+        words.push(previewed.detected.encoding.to_string());
+    }
     if let Format::Csv(csv) = &previewed.detected.format {
         words.extend(dialect(csv));
     }
@@ -165,12 +168,16 @@ pub(super) fn json(previewed: &Previewed) {
         Compression::Auto | Compression::None => "none",
         other => compression(other),
     };
+    let encoding = match detected.format.is_typed() {
+        true => None,
+        false => Some(detected.encoding.to_string().to_lowercase()),
+    };
     output::json_lines(&[json!({
         "url": previewed.url,
         "compression": compression,
         "entry": beginning.entry,
         "format": detected.format.as_str(),
-        "encoding": detected.encoding.to_string().to_lowercase(),
+        "encoding": encoding,
         "whole": beginning.whole,
         "sample_bytes": beginning.bytes.len(),
         "records": trial.records,

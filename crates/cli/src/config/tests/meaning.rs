@@ -206,6 +206,8 @@ fn from_is_a_name_a_position_a_pointer_or_a_capture() {
     let seven = ColumnSource::Constant("7".into());
     assert_eq!(constant.columns[0].from, Some(seven));
     check("json-lines", "'a'", ColumnSource::Name("a".into()));
+    check("parquet", "'a'", ColumnSource::Name("a".into()));
+    check("avro", "'/a'", ColumnSource::Pointer("/a".into()));
     check(
         "json-lines",
         "'/a/0/b~1c'",

@@ -98,8 +98,8 @@ fn formats_are_those_that_are_built() {
         );
     };
     check_format(
-        "kind = 'parquet'",
-        "kind: unknown kind \"parquet\"; the kinds are csv, json-lines, fixed-width",
+        "kind = 'orc'",
+        "kind: unknown kind \"orc\"; the kinds are csv, json-lines, fixed-width, parquet, avro",
     );
     check_format(
         "compression = 'rar'",
@@ -231,7 +231,9 @@ fn columns_come_from_somewhere() {
     );
     check_pipeline(
         &format!("format.kind = 'json-lines'\n{column} 1"),
-        &["9: pipeline.p.column[0].from: JSON has no positions; give a name or a JSON pointer"],
+        &[
+            "9: pipeline.p.column[0].from: its records have no positions; give a name or a JSON pointer",
+        ],
     );
     check_pipeline(
         &format!("format.kind = 'json-lines'\n{column} '/a~b'"),

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use arrivage_model::{ColumnType, Place, Rows};
 
+use super::array::{ArrayForm, array_form};
 use super::{Beside, numeric};
 use crate::Destination;
 
@@ -21,12 +22,18 @@ const DAY: i64 = 24 * 3600 * 1_000_000;
 
 /// How each cell of a row is written.
 pub(super) struct Binary {
-    forms: Vec<Form>,
+    forms: Vec<Cell>,
+}
+
+/// How a cell is written: one value, or an array of them.
+enum Cell {
+    One(Form),
+    Array(ArrayForm),
 }
 
 /// How a value's canonical text becomes what its column's receive function reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+pub(super) enum Form {
     SmallInt,
     Integer,
     BigInt,
@@ -64,7 +71,7 @@ impl Binary {
         }
         let form = |column: &arrivage_model::RowColumn| {
             let found = table.columns.iter().find(|found| found.name == column.name);
-            form(column.kind, *found?.kind.as_ref().ok()?)
+            cell(column.kind, *found?.kind.as_ref().ok()?)
         };
         let forms = destination.columns.iter().map(form);
         Some(Self {
@@ -91,7 +98,10 @@ impl Binary {
         }
         for (form, cell) in self.forms.iter().zip(rows.cells(row)) {
             match cell {
-                Some(text) => form.encode(text, out),
+                Some(text) => match form {
+                    Cell::One(form) => form.encode(text, out),
+                    Cell::Array(array) => measured(out, |out| array.encode(text, out)),
+                },
                 None => out.extend_from_slice(&(-1_i32).to_be_bytes()),
             }
         }
@@ -101,8 +111,17 @@ impl Binary {
     }
 }
 
+fn cell(value: ColumnType, column: ColumnType) -> Option<Cell> {
+    match (value, column) {
+        (ColumnType::Array(value), ColumnType::Array(column)) => {
+            array_form(value.kind(), column.kind()).map(Cell::Array)
+        }
+        _ => form(value, column).map(Cell::One),
+    }
+}
+
 /// For values of the one type in a column of the other.
-fn form(value: ColumnType, column: ColumnType) -> Option<Form> {
+pub(super) fn form(value: ColumnType, column: ColumnType) -> Option<Form> {
     use ColumnType as T;
     Some(match (value, column) {
         (T::SmallInt | T::Integer | T::BigInt, T::SmallInt) => Form::SmallInt,
@@ -117,6 +136,7 @@ fn form(value: ColumnType, column: ColumnType) -> Option<Form> {
         ) => Form::DoublePrecision,
         (T::Boolean, T::Boolean) => Form::Boolean,
         (_, T::Text | T::Varchar(_) | T::Char(_)) => Form::Text,
+        (T::Enum(_) | T::Text, T::Enum(_)) => Form::Text,
         (T::Json | T::Jsonb, T::Json) => Form::Text,
         (T::Json | T::Jsonb, T::Jsonb) => Form::Jsonb,
         (T::Bytea, T::Bytea) => Form::Bytea,
@@ -133,7 +153,7 @@ fn form(value: ColumnType, column: ColumnType) -> Option<Form> {
 }
 
 impl Form {
-    fn encode(self, text: &[u8], out: &mut Vec<u8>) {
+    pub(super) fn encode(self, text: &[u8], out: &mut Vec<u8>) {
         match self {
             Self::SmallInt => sized(&(integer(text) as i16).to_be_bytes(), out),
             Self::Integer => sized(&(integer(text) as i32).to_be_bytes(), out),

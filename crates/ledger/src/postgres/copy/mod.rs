@@ -1,6 +1,7 @@
 //! What goes through COPY: rows in the database's own binary form, or as text where a column has a
 //! type whose binary form is not known here.
 
+mod array;
 mod binary;
 mod numeric;
 mod text;

@@ -17,6 +17,7 @@ mod heading;
 mod json;
 mod kind;
 mod names;
+mod stated;
 mod survey;
 mod trial;
 
@@ -27,6 +28,7 @@ use arrivage_model::{
 
 use super::DecodeError;
 
+pub use stated::{detect_stated, infer_stated};
 pub use trial::{Trial, try_out};
 
 /// The beginning of a file, decompressed.
@@ -135,7 +137,16 @@ pub fn infer(pipeline: &Pipeline, sample: Sample<'_>) -> Result<Vec<Column>, Dec
                 "lines of a fixed width name no columns; declare them",
             ));
         }
+        Format::Parquet | Format::Avro => {
+            let message = format!("the file is not {}", pipeline.format.as_str());
+            return Err(no_columns(&message));
+        }
     };
+    sound(columns)
+}
+
+/// Columns that a table can have.
+fn sound(columns: Vec<Column>) -> Result<Vec<Column>, DecodeError> {
     let cannot_be = |column: &&Column| column.name.len() > 63 || column.name.contains('\0');
     if let Some(column) = columns.iter().find(cannot_be) {
         let message = format!("{:?} can be no column's name", column.name);

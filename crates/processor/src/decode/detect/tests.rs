@@ -59,7 +59,7 @@ fn dialect(detected: &Detected) -> String {
         Format::FixedWidth(FixedWidth { skip_lines, .. }) => {
             words.extend((*skip_lines > 0).then(|| format!("skip {skip_lines}")));
         }
-        Format::JsonLines(_) => {}
+        Format::JsonLines(_) | Format::Parquet | Format::Avro => {}
     }
     words.join(" ")
 }

@@ -46,21 +46,26 @@ pub(in crate::decode) fn members(
 /// Where the element at `index` stands in the sound array that `text` is;
 /// nothing: it is none, or shorter.
 pub(super) fn element(text: &[u8], index: usize) -> Option<Range<usize>> {
-    let mut walk = Walk::new(text);
-    walk.blanks();
-    if walk.peek() != Some(b'[') {
-        return None;
-    }
     let mut found = None;
     let mut count = 0;
-    walk.array(0, &mut |range| {
+    elements(text, |range| {
         if count == index {
             found = Some(range);
         }
         count += 1;
-    })
-    .ok()?;
+    });
     found
+}
+
+/// Hands over where each element stands in the sound array that `text` is; nothing, if it is
+/// none.
+pub(in crate::decode) fn elements(text: &[u8], mut each: impl FnMut(Range<usize>)) {
+    let mut walk = Walk::new(text);
+    walk.blanks();
+    if walk.peek() == Some(b'[') {
+        // It was found to be sound.
+        let _ = walk.array(0, &mut each);
+    }
 }
 
 struct Walk<'a> {

@@ -15,7 +15,7 @@ use super::header::refused;
 use super::layout::{Cell, Content, Layout, write_null};
 use super::plan::{Plan, PlannedColumn, Source, unknown_type};
 use super::state::{State, changed};
-use super::value::Writer;
+use super::value::{Writer, array};
 use super::{DecodeError, Guilty};
 use names::{Match, Names};
 
@@ -289,13 +289,14 @@ fn nothing_to_take() -> Fault {
 
 /// Writes a sound JSON value, which is not null: a JSON column takes it as it
 /// is; elsewhere a string stands for its text, and an object or an array for
-/// its JSON text.
-fn write_value(writer: &Writer, value: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
+/// its JSON text. An array column takes an array by its elements.
+pub(super) fn write_value(writer: &Writer, value: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
     match (writer.kind, value.first()) {
         (ColumnType::Json | ColumnType::Jsonb, _) => {
             out.extend_from_slice(value);
             Ok(())
         }
+        (ColumnType::Array(element), Some(b'[')) => array::write_json(writer, element, value, out),
         (_, Some(b'"')) => writer.write(&string::text(value), out),
         (_, Some(b'-' | b'0'..=b'9')) => writer.write_json_number(value, out),
         _ => writer.write(value, out),

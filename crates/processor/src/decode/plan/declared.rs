@@ -64,7 +64,7 @@ impl Declared<'_> {
     fn source(&self) -> Result<Source, String> {
         let csv_header = match &self.pipeline.format {
             Format::Csv(Csv { header, .. }) => Some(*header),
-            Format::JsonLines(_) | Format::FixedWidth(_) => None,
+            _ => None,
         };
         let fixed = matches!(self.pipeline.format, Format::FixedWidth(_));
         let Some(from) = &self.declared.from else {

@@ -67,6 +67,26 @@ fn what_is_no_object_is_a_reject() {
 }
 
 #[test]
+fn an_array_column_takes_an_array_by_its_elements() {
+    let case = json_lines("a text[], b integer[], c jsonb[], d boolean[], e text");
+    case.check(
+        r#"{"a":["x", null, "null", 1, true, {"y": 2}],"b":[1,"2"],"c":[{"z": [1]},[2],null],"d":[true,"no"],"e":[1, 2]}"#,
+        &[r#"{x,NULL,"null",1,true,"{\"y\": 2}"}|{1,2}|{"{\"z\": [1]}",[2],NULL}|{t,f}|[1, 2]"#],
+    );
+    case.check(
+        r#"{"b":[ [1, 2] , [3,null] ],"a":"{as,text}","c":[],"d":null}"#,
+        &["{as,text}|{{1,2},{3,NULL}}|{}|∅"],
+    );
+    case.check("{\"b\":[1,[2]]}", &["!not_an_array b"]);
+    case.check("{\"b\":[[1],2]}", &["!not_an_array b"]);
+    case.check("{\"b\":[[1],[]]}", &["!not_an_array b"]);
+    case.check("{\"b\":[[1],[2,3]]}", &["!not_an_array b"]);
+    case.check("{\"b\":[1.5]}", &["!not_a_number b"]);
+    case.check("{\"b\":1}", &["!not_an_array b"]);
+    case.check("{\"b\":[[[[[[[1]]]]]]]}", &["!not_an_array b"]);
+}
+
+#[test]
 fn numbers_are_exact() {
     let case = json_lines("a bigint, b numeric, c numeric(5,2), d text, e jsonb");
     let number = "9007199254740993";

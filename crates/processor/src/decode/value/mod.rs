@@ -5,6 +5,7 @@
 //! hold a part of it.
 
 mod address;
+pub(super) mod array;
 mod boolean;
 mod bytes;
 mod date;
@@ -12,6 +13,7 @@ mod float;
 mod format;
 mod integer;
 mod interval;
+mod label;
 mod numeric;
 mod text;
 mod time;
@@ -80,6 +82,8 @@ impl Writer {
             ColumnType::Uuid => uuid::write(text, out),
             ColumnType::Json | ColumnType::Jsonb => document::write(text, out),
             ColumnType::Bytea => bytes::write(text, out),
+            ColumnType::Enum(labels) => label::write(text, labels, out),
+            ColumnType::Array(element) => array::write(self, element, text, out),
         }
     }
 }

@@ -2,10 +2,13 @@ mod dates;
 mod json;
 mod numbers;
 
-use arrivage_model::{ColumnType, ReasonCode};
+use arrivage_model::{ColumnType, Element, Enumeration, ReasonCode};
 
 use super::Writer;
-use ReasonCode::{NotABoolean, NotAUuid, NotAnAddress, NotAnInterval, NotHex, OutOfRange, TooLong};
+use ReasonCode::{
+    NotABoolean, NotALabel, NotAUuid, NotAnAddress, NotAnArray, NotAnInterval, NotHex, OutOfRange,
+    TooLong,
+};
 
 fn writer(kind: &str) -> Writer {
     let kind: ColumnType = kind.parse().expect(kind);
@@ -211,6 +214,113 @@ fn addresses_are_those_of_the_internet_protocol() {
             ("fe80::1%eth0", Err(NotAnAddress)),
             ("localhost", Err(NotAnAddress)),
             ("", Err(NotAnAddress)),
+        ],
+    );
+}
+
+#[test]
+fn an_array_is_taken_as_postgresql_writes_it() {
+    check(
+        "integer[]",
+        &[
+            ("{}", Ok("{}")),
+            ("{1,+02,NULL,null}", Ok("{1,2,NULL,NULL}")),
+            ("{\"3\"}", Ok("{3}")),
+            ("{{1,2},{3,4}}", Ok("{{1,2},{3,4}}")),
+            ("{{{{{{1}}}}}}", Ok("{{{{{{1}}}}}}")),
+            ("{{{{{{{1}}}}}}}", Err(NotAnArray)),
+            ("{{1,2},{3}}", Err(NotAnArray)),
+            ("{{1},2}", Err(NotAnArray)),
+            ("{1,{2}}", Err(NotAnArray)),
+            ("{{NULL},{{1}}}", Err(NotAnArray)),
+            ("{{},{}}", Err(NotAnArray)),
+            ("{1, 2}", Err(NotAnArray)),
+            ("{ 1}", Err(NotAnArray)),
+            (" {1}", Err(NotAnArray)),
+            ("{1} ", Err(NotAnArray)),
+            ("{1,}", Err(NotAnArray)),
+            ("{,1}", Err(NotAnArray)),
+            ("{1", Err(NotAnArray)),
+            ("{", Err(NotAnArray)),
+            ("", Err(NotAnArray)),
+            ("1", Err(NotAnArray)),
+            ("[0:0]={1}", Err(NotAnArray)),
+            ("{\"1\"2}", Err(NotAnArray)),
+            ("{\"1", Err(NotAnArray)),
+            ("{\"1\\", Err(NotAnArray)),
+            ("{1}{2}", Err(NotAnArray)),
+            ("{1,x}", Err(ReasonCode::NotANumber)),
+            ("{99999999999}", Err(OutOfRange)),
+        ],
+    );
+    check(
+        "text[]",
+        &[
+            (r#"{a,"b c","NULL",""}"#, Ok(r#"{a,"b c","NULL",""}"#)),
+            (r#"{"a\"b","c\\d"}"#, Ok(r#"{"a\"b","c\\d"}"#)),
+            ("{\"{x}\",\"y,z\"}", Ok("{\"{x}\",\"y,z\"}")),
+            (r"{a\b}", Err(NotAnArray)),
+            ("{a b}", Err(NotAnArray)),
+            ("{a\"b\"}", Err(NotAnArray)),
+        ],
+    );
+    check(
+        "varchar(2)[]",
+        &[("{ab}", Ok("{ab}")), ("{abc}", Err(TooLong))],
+    );
+    check("numeric(5,2)[]", &[("{1.5,2}", Ok("{1.50,2.00}"))]);
+    check(
+        "timestamp[]",
+        &[("{2026-01-02T03:04:05}", Ok("{\"2026-01-02 03:04:05\"}"))],
+    );
+    let comma = Writer {
+        decimal: b',',
+        ..writer("numeric[]")
+    };
+    check_with(&comma, &[("{\"1,5\",2}", Ok("{1.5,2}"))]);
+}
+
+#[test]
+fn a_bad_element_is_named_by_its_number() {
+    let mut out = Vec::new();
+    let written = writer("integer[]").write(b"{1,NULL,x}", &mut out);
+    let reason = written.expect_err("no number").into_reason();
+    assert!(reason.starts_with("element 3: \"x\""), "{reason}");
+}
+
+#[test]
+fn a_label_is_one_of_the_enum() {
+    let labels = ["sad", "so so", "Happy"].map(str::to_owned).to_vec();
+    let mood = Enumeration::new("mood".to_owned(), labels);
+    let mut writer = writer("text");
+    writer.kind = ColumnType::Enum(mood);
+    check_with(
+        &writer,
+        &[
+            ("sad", Ok("sad")),
+            ("so so", Ok("so so")),
+            ("happy", Err(NotALabel)),
+            ("sad ", Err(NotALabel)),
+            ("", Err(NotALabel)),
+        ],
+    );
+    let mut out = Vec::new();
+    let reason = writer
+        .write(b"x", &mut out)
+        .expect_err("none")
+        .into_reason();
+    assert_eq!(
+        reason,
+        "\"x\" is no label of mood, which has \"sad\", \"so so\", \"Happy\""
+    );
+    writer.kind = Element::new(writer.kind)
+        .map(ColumnType::Array)
+        .expect("a type");
+    check_with(
+        &writer,
+        &[
+            ("{sad,\"so so\",NULL}", Ok("{sad,\"so so\",NULL}")),
+            ("{glad}", Err(NotALabel)),
         ],
     );
 }

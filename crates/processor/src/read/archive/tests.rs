@@ -101,6 +101,7 @@ pub(super) fn source(archive: &[u8], block: usize) -> (Source, Arc<Memory>) {
         digests: Vec::new(),
         limits: Limits::default(),
         window: 8 << 20,
+        windows: 8,
         progress: Arc::new(|| {}),
         persistence: Persistence {
             ahead: false,
@@ -139,7 +140,7 @@ pub(super) async fn hand(source: Source) -> Result<Handed, LoadError> {
                     handed.bytes_read = bytes_read;
                     ended = true;
                 }
-                Piece::Marks(_) => panic!("it was taken for a file that is not packed"),
+                Piece::Marks(_) | Piece::Places(_) => panic!("it was taken for another file"),
             }
         }
         assert!(ended, "no error, and no end");

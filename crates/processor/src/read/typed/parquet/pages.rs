@@ -1,0 +1,323 @@
+//! The pages of one column in one row group, and the memory that they take.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ::parquet::column::page::{Page, PageMetadata, PageReader};
+use ::parquet::errors::{ParquetError, Result};
+use ::parquet::file::metadata::ColumnChunkMetaData;
+use ::parquet::file::reader::{ChunkReader, Length};
+use ::parquet::file::serialized_reader::SerializedPageReader;
+use bytes::Buf;
+use bytes::Bytes;
+
+use crate::fate::LoadError;
+use crate::read::typed::access::{Access, LEAST, Window};
+
+/// The first fields of a page's header are within so many bytes.
+const HEAD: u64 = 64;
+
+/// A page takes more memory than is there.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} bytes of memory are needed")]
+pub(super) struct TooMuch(pub(super) u64);
+
+/// What the pages of all columns take together, in bytes.
+#[derive(Clone)]
+pub(super) struct Meter {
+    limit: u64,
+    held: Arc<Mutex<u64>>,
+}
+
+impl Meter {
+    pub(super) fn new(limit: u64) -> Self {
+        Self {
+            limit,
+            held: Arc::default(),
+        }
+    }
+
+    /// Takes the one in place of the other.
+    fn replace(&self, before: u64, now: u64) -> Result<()> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = held.saturating_sub(before) + now;
+        match *held > self.limit {
+            true => Err(ParquetError::External(Box::new(TooMuch(*held)))),
+            false => Ok(()),
+        }
+    }
+}
+
+/// What the header of a page says of its size.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Sizes {
+    is_dictionary: bool,
+    uncompressed: u64,
+    compressed: u64,
+}
+
+/// The first three fields of a page's header in Thrift's compact protocol: its kind and its
+/// sizes, which every page has.
+fn sizes(header: &[u8]) -> Option<Sizes> {
+    let mut bytes = header.iter();
+    let mut fields = [0_i64; 3];
+    for field in &mut fields {
+        // The next field, an i32.
+        if *bytes.next()? != 0x15 {
+            return None;
+        }
+        let mut number = 0_u64;
+        for shift in (0..).step_by(7).take(5) {
+            let byte = *bytes.next()?;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+        *field = (number >> 1).cast_signed() ^ -((number & 1).cast_signed());
+    }
+    let [kind, uncompressed, compressed] = fields;
+    Some(Sizes {
+        is_dictionary: kind == 2,
+        uncompressed: u64::try_from(uncompressed).ok()?,
+        compressed: u64::try_from(compressed).ok()?,
+    })
+}
+
+impl Sizes {
+    /// A dictionary stays, with its values found beside its bytes; a page does until the next
+    /// one.
+    fn held(&self) -> u64 {
+        match self.is_dictionary {
+            true => 2 * self.uncompressed + self.compressed,
+            false => self.uncompressed + self.compressed,
+        }
+    }
+}
+
+/// What the dictionary and the first page of a column take, in bytes, and what was read to see
+/// that.
+pub(super) fn look(
+    access: &Access,
+    column: &ColumnChunkMetaData,
+) -> std::result::Result<(u64, Window), LoadError> {
+    let (start, length) = range(column);
+    let mut window = Window::new(access.clone(), start.saturating_add(length));
+    let mut needed = length.min(LEAST);
+    let page = u64::try_from(column.data_page_offset()).unwrap_or(start);
+    let mut offsets = vec![start, page];
+    offsets.dedup();
+    for offset in offsets {
+        let header = window.at_least(offset, HEAD)?;
+        needed += sizes(&header).map_or(0, |sizes| sizes.held());
+    }
+    Ok((needed, window))
+}
+
+/// As the metadata says; a broken one is found when pages are read.
+fn range(column: &ColumnChunkMetaData) -> (u64, u64) {
+    let offset = column.dictionary_page_offset();
+    let offset = offset.unwrap_or(column.data_page_offset());
+    let start = u64::try_from(offset).unwrap_or_default();
+    (
+        start,
+        u64::try_from(column.compressed_size()).unwrap_or_default(),
+    )
+}
+
+/// The bytes of one column in one row group.
+struct ColumnBytes {
+    window: Mutex<Window>,
+    length: u64,
+    meter: Meter,
+    /// What its dictionary and its page take.
+    held: Mutex<(u64, u64)>,
+    /// The header of the next page was looked at, and counted.
+    peeked: Arc<AtomicBool>,
+}
+
+impl Length for ColumnBytes {
+    fn len(&self) -> u64 {
+        self.length
+    }
+}
+
+impl ColumnBytes {
+    fn read(&self, start: u64, length: u64) -> Result<Bytes> {
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        window
+            .at_least(start, length)
+            .map_err(|error| ParquetError::External(Box::new(error)))
+    }
+
+    /// Counts the page whose header this is, before memory is taken for it.
+    fn count(&self, header: &[u8]) -> Result<()> {
+        let sizes = sizes(header)
+            .ok_or_else(|| ParquetError::General("no page begins where one should".to_owned()))?;
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = sizes.held();
+        match sizes.is_dictionary {
+            true => {
+                self.meter.replace(held.0, now)?;
+                held.0 = now;
+            }
+            false => {
+                self.meter.replace(held.1, now)?;
+                held.1 = now;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for ColumnBytes {
+    fn drop(&mut self) {
+        let held = *self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        // Less is never too much.
+        let _ = self.meter.replace(held.0 + held.1, 0);
+    }
+}
+
+impl ChunkReader for ColumnBytes {
+    type T = bytes::buf::Reader<Bytes>;
+
+    /// Is called where a page begins; or behind its header, if that was looked at.
+    fn get_read(&self, start: u64) -> Result<Self::T> {
+        let bytes = self.read(start, HEAD)?;
+        if !self.peeked.load(Ordering::Relaxed) {
+            self.count(&bytes)?;
+        }
+        Ok(bytes.reader())
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
+        let bytes = self.read(start, length as u64)?;
+        if bytes.len() < length {
+            return Err(ParquetError::EOF(
+                "a page ends behind its column".to_owned(),
+            ));
+        }
+        Ok(bytes.slice(..length))
+    }
+}
+
+/// The pages of one column, one after the other.
+pub(super) struct Pages {
+    inner: SerializedPageReader<ColumnBytes>,
+    /// After each page of values it says once that there are no more: so that one call reads
+    /// values of one page only.
+    in_turn: bool,
+    paused: bool,
+    peeked: Arc<AtomicBool>,
+}
+
+impl Pages {
+    /// `in_turn`: where every value is a record, no record goes from one page into the next.
+    pub(super) fn new(
+        window: Window,
+        size: u64,
+        meter: &Meter,
+        column: &ColumnChunkMetaData,
+        rows: u64,
+        in_turn: bool,
+    ) -> Result<Self> {
+        let (start, length) = range(column);
+        let peeked = Arc::default();
+        let bytes = ColumnBytes {
+            window: Mutex::new(window),
+            length: size,
+            meter: meter.clone(),
+            held: Mutex::default(),
+            peeked: Arc::clone(&peeked),
+        };
+        let sound = start.checked_add(length).is_some_and(|end| end <= size)
+            && column.compressed_size() >= 0
+            && column.data_page_offset() >= 0
+            && column
+                .dictionary_page_offset()
+                .is_none_or(|offset| offset >= 0);
+        if !sound {
+            let message = "a column lies outside of the file";
+            return Err(ParquetError::General(message.to_owned()));
+        }
+        let rows = usize::try_from(rows)?;
+        let inner = SerializedPageReader::new(Arc::new(bytes), column, rows, None)?;
+        Ok(Self {
+            inner,
+            in_turn,
+            paused: false,
+            peeked,
+        })
+    }
+}
+
+impl Iterator for Pages {
+    type Item = Result<Page>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.get_next_page().transpose()
+    }
+}
+
+impl PageReader for Pages {
+    fn get_next_page(&mut self) -> Result<Option<Page>> {
+        if self.paused {
+            self.paused = false;
+            return Ok(None);
+        }
+        let page = self.inner.get_next_page();
+        self.peeked.store(false, Ordering::Relaxed);
+        let page = page?;
+        self.paused =
+            self.in_turn && matches!(page, Some(Page::DataPage { .. } | Page::DataPageV2 { .. }));
+        Ok(page)
+    }
+
+    fn peek_next_page(&mut self) -> Result<Option<PageMetadata>> {
+        let page = self.inner.peek_next_page()?;
+        self.peeked.store(page.is_some(), Ordering::Relaxed);
+        Ok(page)
+    }
+
+    fn skip_next_page(&mut self) -> Result<()> {
+        self.peeked.store(false, Ordering::Relaxed);
+        self.inner.skip_next_page()
+    }
+
+    fn supports_deferred_dictionary(&self) -> bool {
+        self.inner.supports_deferred_dictionary()
+    }
+
+    fn take_deferred_dictionary(&mut self) -> Result<Option<Page>> {
+        self.inner.take_deferred_dictionary()
+    }
+
+    fn at_record_boundary(&mut self) -> Result<bool> {
+        // A page of the second version begins with a record, as the format has it.
+        let next = self.peek_next_page()?;
+        Ok(next.is_none_or(|page| page.num_rows.is_some()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_begins_with_its_sizes() {
+        let check = |header: &[u8], expect: Option<(bool, u64, u64)>| {
+            let found = sizes(header);
+            let found = found.map(|it| (it.is_dictionary, it.uncompressed, it.compressed));
+            assert_eq!(found, expect, "{header:?}");
+        };
+        check(b"\x15\x00\x15\x02\x15\x04\x2c", Some((false, 1, 2)));
+        check(
+            b"\x15\x04\x15\x80\x01\x15\x80\x80\x01",
+            Some((true, 64, 8192)),
+        );
+        check(b"\x15\x00\x15\x01\x15\x04", None);
+        check(b"\x15\x00\x15", None);
+        check(b"\x19\x00\x15\x02\x15\x04", None);
+        check(b"", None);
+    }
+}
