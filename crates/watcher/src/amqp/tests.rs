@@ -131,20 +131,31 @@ async fn rabbitmq_what_has_to_come_again_is_not_given_back() -> Result<()> {
 }
 
 #[tokio::test]
-async fn rabbitmq_what_was_kept_for_long_is_given_back() -> Result<()> {
+async fn rabbitmq_what_was_kept_for_long_is_given_back_as_often_as_the_queue_likes() -> Result<()> {
     let server = RabbitMq::shared().await?;
-    let broker = Broker::new(&server, &[]).await?;
+    let text = |text: &str| AMQPValue::LongString(text.into());
+    let dead = Broker::new(&server, &[]).await?;
+    let quorum = [
+        ("x-queue-type", text("quorum")),
+        ("x-delivery-limit", AMQPValue::LongInt(2)),
+        ("x-dead-letter-exchange", text("")),
+        ("x-dead-letter-routing-key", text(&dead.source.queue)),
+    ];
+    let broker = Broker::new(&server, &quorum).await?;
     broker.say(b"a").await?;
     let mut queue = AmqpQueue::with_patience(broker.source.clone(), Duration::ZERO, Duration::ZERO);
-    let received = queue.receive(PATIENCE).await?;
-    let verdicts = received
-        .into_iter()
-        .map(|one| (one.receipt, Verdict::Again));
-    queue.settle(verdicts.collect()).await?;
-    drop(queue);
-    eventually(PATIENCE, "the message", async || {
-        (broker.ready().await.ok()? == 1).then_some(())
-    })
+    eventually(
+        PATIENCE,
+        "the message in the dead-letter queue",
+        async || {
+            let received = queue.receive(Duration::from_millis(50)).await.ok()?;
+            let verdicts = received
+                .into_iter()
+                .map(|one| (one.receipt, Verdict::Again));
+            queue.settle(verdicts.collect()).await.ok()?;
+            (dead.ready().await.ok()? == 1).then_some(())
+        },
+    )
     .await;
     Ok(())
 }
