@@ -107,6 +107,11 @@ async fn a_pipeline_is_ordered_with_parameters(to: Destination) -> Result<()> {
     };
     let one = order(json!({"day": "2026-11-23", "shop": "paris"})).await?;
     assert_eq!(one, ["days/2026-11-23/paris.csv"]);
+    let shop = order(json!({"shop": "paris"})).await?;
+    assert_eq!(
+        shop,
+        ["days/2026-11-22/paris.csv", "days/2026-11-23/paris.csv"]
+    );
     let day = order(json!({"day": "2026-11-22"})).await?;
     let expect = [
         "2026-11-22-a.txt",
