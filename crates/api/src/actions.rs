@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -60,20 +61,39 @@ pub enum Recorded {
     NotYet(String),
 }
 
-/// Objects to be loaded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// Objects to be loaded: those at a URL, or those of a pipeline.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoadOrder {
     /// `s3://bucket/key`, or `folder://source/key` of a folder source; with
-    /// `recursive` a prefix.
+    /// `recursive` a prefix. Without it, the objects of `pipeline`.
+    #[serde(default)]
     #[schema(example = "s3://drop/orders/2026-11-22.csv")]
-    pub url: String,
+    pub url: Option<String>,
     /// Everything below the URL.
     #[serde(default)]
     pub recursive: bool,
-    /// Instead of the first pipeline that matches.
+    /// Instead of the first pipeline that matches the URL.
     #[serde(default)]
     pub pipeline: Option<String>,
+    /// Without a URL: what `{name}` parts of the pipeline's `match` stand for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(example = json!({"day": "2026-11-22"}))]
+    pub parameters: BTreeMap<String, String>,
+}
+
+impl LoadOrder {
+    /// What is wrong with it, whatever there is to be loaded.
+    pub(crate) fn problem(&self) -> Option<&'static str> {
+        match &self.url {
+            None if self.pipeline.is_none() => Some("name a url, or a pipeline"),
+            None if self.recursive => Some("recursive goes with a url"),
+            Some(_) if !self.parameters.is_empty() => {
+                Some("parameters go with a pipeline, and without a url")
+            }
+            _ => None,
+        }
+    }
 }
 
 /// How an arrival is queued again.

@@ -16,6 +16,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Reads a body. One that says that it is too long is not even begun.
 pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+    read_within(PATIENCE, headers, body).await
+}
+
+async fn read_within(
+    patience: Duration,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Bytes, Problem> {
     let too_long = || {
         let detail = format!("bodies have at most {LIMIT} bytes");
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
@@ -31,12 +39,12 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Probl
         let detail = "bodies are taken as they are, without a Content-Encoding";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
     }
-    match tokio::time::timeout(PATIENCE, to_bytes(body, LIMIT)).await {
+    match tokio::time::timeout(patience, to_bytes(body, LIMIT)).await {
         Ok(Ok(body)) => Ok(body),
         // That it is too long, or that it broke off: then nobody hears this.
         Ok(Err(_)) => Err(too_long()),
         Err(_) => {
-            let detail = format!("the body did not come within {PATIENCE:?}");
+            let detail = format!("the body did not come within {patience:?}");
             Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail))
         }
     }
@@ -67,4 +75,22 @@ pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
     let whole = headers.get(CONTENT_TYPE)?.to_str().ok()?;
     let kind = whole.split(';').next().unwrap_or_default();
     Some(kind.trim().to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_is_not_waited_for() {
+        let body = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
+        let (patience, headers) = (Duration::from_millis(20), HeaderMap::new());
+        let reading = read_within(patience, &headers, body);
+        let read = tokio::time::timeout(PATIENCE, reading).await;
+        let problem = read.expect("it is given up").expect_err("nothing came");
+        let status = problem.into_response().status();
+        assert_eq!(status, StatusCode::REQUEST_TIMEOUT);
+    }
 }

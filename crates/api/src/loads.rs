@@ -14,7 +14,8 @@ struct Arrivals {
     arrivals: Vec<arrivage_model::Arrival>,
 }
 
-/// Registers the objects that stand at a URL now, to be loaded. The same content is
+/// Registers the objects that stand at a URL now, or those of a pipeline whose
+/// patterns capture what `parameters` say, to be loaded. The same content is
 /// the same arrival, however often it is ordered; under an `Idempotency-Key` the
 /// answer stays the same even when the objects change.
 #[utoipa::path(post, path = "/v1/loads", tag = "orders", request_body = LoadOrder,
@@ -33,6 +34,9 @@ pub(crate) async fn load(
 ) -> Result<Response, Problem> {
     let key = idempotency_key(&headers)?;
     let order: LoadOrder = body::order(&headers, body).await?;
+    if let Some(problem) = order.problem() {
+        return Err(Problem::invalid(problem));
+    }
     let ids = match key {
         None => (actions.load)(order).await?,
         Some(key) => once(&actions, key, order).await?,

@@ -119,7 +119,7 @@ impl World {
             load: Box::new(move |order: LoadOrder| {
                 load(format!("{order:?}"));
                 async move {
-                    match order.url.as_str() {
+                    match order.url.as_deref().unwrap_or_default() {
                         "s3://nowhere/a" => Err(Refusal::Invalid("no pipeline".to_owned())),
                         "s3://away/a" => Err(Refusal::Away("busy".to_owned())),
                         "s3://drop/both" => Ok(vec![ArrivalId(1), ArrivalId(2)]),

@@ -69,6 +69,29 @@ impl Pattern {
         Some(named.collect())
     }
 
+    /// What every text begins with that it matches and of which its captures take these
+    /// values.
+    #[must_use]
+    pub fn prefix(&self, values: &Captures) -> String {
+        let mut prefix = String::new();
+        let mut rest = self.text.chars();
+        while let Some(next) = rest.next() {
+            match next {
+                '*' | '?' | '[' => break,
+                '\\' => prefix.extend(rest.next()),
+                '{' => {
+                    let inside: String = rest.by_ref().take_while(|c| *c != '}').collect();
+                    let Some(value) = values.get(&inside) else {
+                        break;
+                    };
+                    prefix.push_str(value);
+                }
+                literal => prefix.push(literal),
+            }
+        }
+        prefix
+    }
+
     /// Whether the whole of `text` matches.
     #[must_use]
     pub fn is_match(&self, text: &str) -> bool {
@@ -208,6 +231,21 @@ mod tests {
         assert_eq!(captures["day"], "2026-11-22");
         assert_eq!(captures["shop"], "paris");
         assert_eq!(pattern.captures("s3://drop/orders-paris.csv"), None);
+    }
+
+    #[test]
+    fn what_is_known_of_a_key_is_its_prefix() {
+        let values = Captures::from([("day".to_owned(), "2026-11-22".to_owned())]);
+        let check = |glob: &str, expect: &str| {
+            let pattern = Pattern::new(glob).expect(glob);
+            assert_eq!(pattern.prefix(&values), expect, "{glob}");
+        };
+        check("s3://drop/{day}/*.csv", "s3://drop/2026-11-22/");
+        check("s3://drop/{shop}/{day}.csv", "s3://drop/");
+        check("s3://drop/{day}-{shop}.csv", "s3://drop/2026-11-22-");
+        check("s3://{drop,other}/{day}", "s3://");
+        check(r"/srv/\*/{day}.csv", "/srv/*/2026-11-22.csv");
+        check("/srv/a?/{day}.csv", "/srv/a");
     }
 
     #[test]

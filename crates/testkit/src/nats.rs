@@ -1,3 +1,4 @@
+use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,21 +16,30 @@ const START: Duration = Duration::from_secs(30);
 pub struct Nats {
     program: PathBuf,
     port: u16,
-    /// What it keeps on disk, over restarts.
+    /// What it keeps on disk, over restarts, and its configuration.
     scratch: Scratch,
     server: Option<Process>,
 }
 
+const CONFIGURATION: &str = "nats.conf";
+
 impl Nats {
     /// Starts it on a free port of 127.0.0.1.
     pub async fn start_new() -> Result<Self> {
-        blocking(|| {
+        Self::configured("").await
+    }
+
+    /// The same, with further lines in its configuration: a login, a limit.
+    pub async fn configured(configuration: &str) -> Result<Self> {
+        let configuration = configuration.to_owned();
+        blocking(move || {
             let mut nats = Self {
                 program: Venv::prepare_nats()?.program("nats-server"),
                 port: free_port()?,
                 scratch: Scratch::new("arrivage-nats")?,
                 server: None,
             };
+            fs::write(nats.scratch.path().join(CONFIGURATION), configuration)?;
             // Another process may take the free port first.
             if nats.launch().is_err() {
                 nats.port = free_port()?;
@@ -63,6 +73,9 @@ impl Nats {
         command.args(["--addr", "127.0.0.1", "--port", &self.port.to_string()]);
         command.arg("--jetstream").arg("--store_dir");
         command.arg(self.scratch.path());
+        command
+            .arg("--config")
+            .arg(self.scratch.path().join(CONFIGURATION));
         let server = self.server.insert(Process::spawn("nats-server", command)?);
         server.wait_said(START, "Server is ready")
     }

@@ -8,6 +8,7 @@ mod unwrap;
 use std::fmt;
 
 use arrivage_model::{ETag, Location, VersionId};
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 /// The longest message that is read, in bytes: what SQS carries at most, and
@@ -79,12 +80,19 @@ pub fn parse(body: &[u8]) -> Parsed {
     parsed
 }
 
+/// As much of a message as has to be held, if only to tell that it is too long.
+pub(crate) fn head(body: impl Into<Bytes>) -> Bytes {
+    let body = body.into();
+    match body.get(..=MAX_BODY) {
+        // A slice of it would hold all of it.
+        Some(head) => Bytes::copy_from_slice(head),
+        None => body,
+    }
+}
+
 fn read(body: &[u8], parsed: &mut Parsed) -> Result<(), String> {
     if body.len() > MAX_BODY {
-        return Err(format!(
-            "it has {} bytes; at most {MAX_BODY} are read",
-            body.len()
-        ));
+        return Err(format!("it is longer than {MAX_BODY} bytes"));
     }
     let text = std::str::from_utf8(body).map_err(|error| format!("it is not UTF-8: {error}"))?;
     unwrap::message(text, 0, parsed)

@@ -1,11 +1,15 @@
 use std::time::Duration;
 
 use arrivage_store::Source;
+use bytes::Bytes;
 
 /// Hands messages out, and keeps each one until it is told that it may forget it.
 pub(crate) trait Queue {
     /// Names one delivery of a message to the queue.
     type Receipt;
+
+    /// Where a message is after [`Verdict::Left`], as a person would say it.
+    const LEFT: &'static str;
 
     /// Some messages; waits for the first one for so long, or less. Connects where
     /// that is needed, also after an error. When this is dropped, what was on its way
@@ -28,8 +32,8 @@ pub(crate) struct Delivery<R> {
     pub(crate) message_id: String,
     /// Names this delivery of it.
     pub(crate) receipt: R,
-    /// What it says.
-    pub(crate) body: Vec<u8>,
+    /// What it says, as far as it is [looked at](crate::notification::head).
+    pub(crate) body: Bytes,
 }
 
 /// What became of a delivery.

@@ -29,8 +29,8 @@ pub enum UnreadablePolicy {
     /// The ledger keeps it, and it is acknowledged.
     #[default]
     Record,
-    /// It is not acknowledged: a queue moves it to its dead-letter queue, and the
-    /// sender of a webhook is told (422).
+    /// It stays with whoever keeps such messages: SQS and RabbitMQ have dead-letter
+    /// queues, NATS its stream, a table its row. The sender of a webhook is told (422).
     Leave,
 }
 
@@ -249,7 +249,8 @@ impl<Q: Queue> Receiver<Q> {
         warn!(
             source,
             message.id = id,
-            "left an unreadable notification to the dead-letter queue: {reason}"
+            "left an unreadable notification {}: {reason}",
+            Q::LEFT
         );
         self.left.push_back(id.to_owned());
         if self.left.len() > REMEMBERED {

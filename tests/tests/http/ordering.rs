@@ -7,6 +7,7 @@ use crate::world::{SOON, World};
 
 on_both!(
     a_scheduler_orders_a_load_and_follows_it,
+    a_pipeline_is_ordered_with_parameters,
     an_order_that_names_nothing_of_ours_is_refused,
     a_failed_arrival_goes_on_when_it_is_replayed,
     a_reconciliation_finds_what_no_notification_told_of,
@@ -71,6 +72,68 @@ async fn a_scheduler_orders_a_load_and_follows_it(to: Destination) -> Result<()>
     assert_eq!(same["arrivals"].as_array().map(Vec::len), Some(2), "{same}");
     let changed = json!({"url": "s3://drop/others/", "recursive": true});
     other.post("/v1/loads", key, &changed, 422).await?;
+    Ok(())
+}
+
+async fn a_pipeline_is_ordered_with_parameters(to: Destination) -> Result<()> {
+    let world = World::new(to).await?;
+    for (key, id) in [
+        ("days/2026-11-22/paris.csv", 1),
+        ("days/2026-11-22/lyon.csv", 2),
+        ("days/2026-11-22/lyon.csv.part", 3),
+        ("days/2026-11-22/deep/lyon.csv", 4),
+        ("days/2026-11-23/paris.csv", 5),
+    ] {
+        world.put(key, &format!("id,name\n{id},x\n"));
+    }
+    world
+        .arrivage
+        .file("inbox/2026-11-22-a.txt", "id,name\n6,x\n")?;
+    world
+        .arrivage
+        .file("inbox/2026-11-23-a.txt", "id,name\n7,x\n")?;
+    let client = world.start("run").await?;
+    let order = async |parameters: Value| -> Result<Vec<String>> {
+        let order = json!({"pipeline": "others", "parameters": parameters});
+        let answer = client.post("/v1/loads", "", &order, 202).await?;
+        let arrivals = answer["arrivals"].as_array().into_iter().flatten();
+        let mut keys = Vec::new();
+        for arrival in arrivals {
+            let loaded = client.follow(&arrival["id"], "loaded").await;
+            keys.push(loaded["key"].as_str().unwrap_or_default().to_owned());
+        }
+        keys.sort();
+        Ok(keys)
+    };
+    let one = order(json!({"day": "2026-11-23", "shop": "paris"})).await?;
+    assert_eq!(one, ["days/2026-11-23/paris.csv"]);
+    let shop = order(json!({"shop": "paris"})).await?;
+    assert_eq!(
+        shop,
+        ["days/2026-11-22/paris.csv", "days/2026-11-23/paris.csv"]
+    );
+    let day = order(json!({"day": "2026-11-22"})).await?;
+    let expect = [
+        "2026-11-22-a.txt",
+        "days/2026-11-22/lyon.csv",
+        "days/2026-11-22/paris.csv",
+    ];
+    assert_eq!(day, expect);
+    // Said again, it is the same arrivals.
+    assert_eq!(order(json!({"day": "2026-11-22"})).await?, expect);
+    let rows = world.to.sql("SELECT id FROM others ORDER BY id").await?;
+    assert_eq!(rows, "1\n2\n5\n6");
+
+    for (parameters, words) in [
+        (json!({"day": "2026-11-24"}), "has no such object"),
+        (json!({"date": "2026-11-22"}), "it has: day, shop"),
+        (json!({"day": "../22"}), "without a /"),
+    ] {
+        let order = json!({"pipeline": "others", "parameters": parameters});
+        let problem = client.post("/v1/loads", "", &order, 422).await?;
+        let detail = problem["detail"].as_str().unwrap_or_default();
+        anyhow::ensure!(detail.contains(words), "{order}: {problem}");
+    }
     Ok(())
 }
 

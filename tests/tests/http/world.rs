@@ -39,7 +39,7 @@ const SOURCES: &str = r#"
 
     [[pipeline]]
     name = "others"
-    match = ["s3://drop/others/**"]
+    match = ["s3://drop/others/**", "s3://drop/days/{day}/{shop}.csv", "inbox/{day}-*.txt"]
     table = "others"
     create_table = true
     column = [{ name = "id", type = "bigint" }, { name = "name", type = "text" }]

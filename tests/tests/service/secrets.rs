@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use arrivage_testkit::{Postgres, S3Server, eventually};
+use arrivage_testkit::{Nats, Postgres, RabbitMq, S3Server, eventually};
 use arrivage_tests::{Arrivage, Destination};
 
 /// Stands in a password, a token and a record.
@@ -113,6 +113,59 @@ async fn no_secret_is_in_what_is_said_on_postgres() -> Result<()> {
         &[PASSWORD, VALUE],
     );
     assert_eq!(to.sql("SELECT count(*) FROM arrivage.rejects").await?, "4");
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_login_of_a_broker_is_in_what_is_said_with_rabbitmq_and_postgres() -> Result<()> {
+    let to = Destination::postgres().await?;
+    let login = format!("authorization {{ user: me, password: \"{PASSWORD}\" }}\n");
+    let nats = Nats::configured(&login).await?;
+    let rabbitmq = RabbitMq::shared().await?;
+    let amqp = rabbitmq
+        .url()
+        .replace("guest:guest", &format!("guest:{PASSWORD}"));
+    let events = to
+        .url()
+        .replace("postgres@", &format!("postgres:{PASSWORD}@"));
+    let sources = format!(
+        "[[source]]\nkind = \"nats\"\nurl = \"{}\"\nstream = \"NOWHERE\"\n\n\
+         [[source]]\nkind = \"amqp\"\nurl = \"{amqp}\"\nqueue = \"nobody\"\n\n\
+         [[source]]\nkind = \"table\"\nurl = \"{events}\"\ntable = \"nowhere\"\n",
+        nats.url()
+            .replace("nats://", &format!("nats://me:{PASSWORD}@"))
+    );
+    let arrivage = Arrivage::new(&to.url(), &sources)?.env([("ARRIVAGE_LOG", "trace")]);
+    arrivage.run(&["migrate"]).await?.expect(0);
+    // Each of them was reached, with its login.
+    let problems = [
+        "there is no stream NOWHERE",
+        "does not let us in",
+        "there is no table nowhere",
+    ];
+    let checked = arrivage.run(&["check", "-vv"]).await?;
+    check(&checked.to_string(), &SECRETS);
+    problems
+        .iter()
+        .fold(checked, |checked, problem| checked.says(problem));
+    let mut running = arrivage.start(&["watch", "-vv"])?;
+    eventually(
+        Duration::from_secs(60),
+        "what is wrong with each",
+        async || {
+            let (_, ready) = running.get("/readyz").await.ok()?;
+            problems
+                .iter()
+                .all(|problem| ready.contains(problem))
+                .then_some(())
+        },
+    )
+    .await;
+    check(&running.get("/metrics").await?.1, &SECRETS);
+    check(&running.get("/readyz").await?.1, &SECRETS);
+    running.process.sigterm()?;
+    running.process.wait(Duration::from_secs(30)).await?;
+    check(&running.process.output(), &SECRETS);
     Ok(())
 }
 

@@ -18,7 +18,15 @@ async fn a_load_answers_with_its_arrivals() {
     assert_eq!(world.post("/v1/loads", "", body).await.status, 202);
     assert_eq!(
         world.asked()[1],
-        "load LoadOrder { url: \"s3://drop/\", recursive: true, pipeline: Some(\"orders\") }"
+        "load LoadOrder { url: Some(\"s3://drop/\"), recursive: true, pipeline: \
+         Some(\"orders\"), parameters: {} }"
+    );
+    let body = r#"{"pipeline": "orders", "parameters": {"day": "2026-11-22"}}"#;
+    assert_eq!(world.post("/v1/loads", "", body).await.status, 202);
+    assert_eq!(
+        world.asked()[2],
+        "load LoadOrder { url: None, recursive: false, pipeline: Some(\"orders\"), \
+         parameters: {\"day\": \"2026-11-22\"} }"
     );
 }
 
@@ -32,7 +40,17 @@ async fn an_order_that_cannot_be_carried_out_says_why() {
     check(r#"{"url": "s3://nowhere/a"}"#, 422, "no pipeline").await;
     check(r#"{"url": "s3://away/a"}"#, 503, "busy").await;
     assert_eq!(world.asked().len(), 2);
-    check("{}", 422, "missing field `url`").await;
+    check("{}", 422, "name a url, or a pipeline").await;
+    check(
+        r#"{"pipeline": "p", "recursive": true}"#,
+        422,
+        "recursive goes with a url",
+    )
+    .await;
+    let both = r#"{"url": "s3://a/b", "pipeline": "p", "parameters": {"day": "1"}}"#;
+    check(both, 422, "without a url").await;
+    let number = r#"{"pipeline": "p", "parameters": {"day": 1}}"#;
+    check(number, 422, "invalid type").await;
     check(
         r#"{"url": "s3://a/b", "recusrive": true}"#,
         422,

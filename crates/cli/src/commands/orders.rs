@@ -1,5 +1,7 @@
 //! What the HTTP API sets going, with the same parts as the commands.
 
+mod captured;
+
 use std::sync::Arc;
 
 use arrivage_api::{LoadOrder, Refusal, ReplayOrder};
@@ -10,6 +12,7 @@ use arrivage_watcher::{Place, Reconciliation, Source, Then};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use self::captured::Captured;
 use super::load::{BATCH, Registrar};
 use super::{reconcile, replay};
 use crate::exit::Failure;
@@ -46,9 +49,8 @@ impl Orders {
         })
     }
 
-    /// Registers what stands at the URL now.
+    /// Registers what stands at the URL now, or of the pipeline.
     pub(crate) async fn load(self, order: LoadOrder) -> Result<Vec<ArrivalId>, Refusal> {
-        let location = self.locate(&order.url)?;
         let by = order.pipeline.as_deref().map(|name| self.pipeline(name));
         let by = by.transpose()?;
         let registrations = {
@@ -57,11 +59,24 @@ impl Orders {
                 stores: self.stores.clone(),
                 by,
             };
-            let objects = self.look_up(&registrar, &location, &order).await?;
+            let objects = match (&order.url, by) {
+                (Some(url), _) => self.at(&registrar, url, order.recursive).await?,
+                (None, Some(pipeline)) => {
+                    let captured = Captured::new(&self.wiring.router, pipeline, &order.parameters);
+                    let captured = captured.map_err(Refusal::Invalid)?;
+                    self.captured(&registrar, &captured).await?
+                }
+                (None, None) => {
+                    return Err(Refusal::Invalid("name a url, or a pipeline".to_owned()));
+                }
+            };
             registrar.registrations(&objects).map_err(refusal)?
         };
         if registrations.is_empty() {
-            let why = format!("{} holds no object that a pipeline takes", order.url);
+            let why = match &order.url {
+                Some(url) => format!("{url} holds no object that a pipeline takes"),
+                None => "the pipeline has no such object".to_owned(),
+            };
             return Err(Refusal::Invalid(why));
         }
         let mut ids = Vec::with_capacity(registrations.len());
@@ -71,6 +86,7 @@ impl Orders {
         self.queue_what_stands_again(&ids).await?;
         tracing::info!(
             url = order.url,
+            pipeline = order.pipeline,
             arrivals = ids.len(),
             "took an order to load"
         );
@@ -171,6 +187,11 @@ impl Orders {
     fn locate(&self, url: &str) -> Result<Location, Refusal> {
         let parsed = url.parse::<Location>();
         let location = parsed.map_err(|error| Refusal::Invalid(error.to_string()))?;
+        self.is_named(&location)?;
+        Ok(location)
+    }
+
+    fn is_named(&self, location: &Location) -> Result<(), Refusal> {
         let named = match location.store {
             StoreKind::S3 => self.names_bucket(&location.bucket),
             StoreKind::Folder => self.is_folder(&location.bucket),
@@ -183,7 +204,7 @@ impl Orders {
             let why = format!("no {what} {:?}", location.bucket);
             return Err(Refusal::Invalid(why));
         }
-        Ok(location)
+        Ok(())
     }
 
     fn is_folder(&self, name: &str) -> bool {
@@ -213,28 +234,57 @@ impl Orders {
         })
     }
 
-    /// The objects that are there now. Nothing is registered of an order that is too
-    /// large.
-    async fn look_up(
+    /// The object that is at the URL now, or all below it.
+    async fn at(
+        &self,
+        registrar: &Registrar<'_>,
+        url: &str,
+        recursive: bool,
+    ) -> Result<Vec<Object>, Refusal> {
+        let location = self.locate(url)?;
+        if recursive {
+            return self.below(registrar, &location, |_| true).await;
+        }
+        if location.key.is_empty() || location.key.ends_with('/') {
+            let why = format!("{url} is a prefix; say \"recursive\": true");
+            return Err(Refusal::Invalid(why));
+        }
+        let object = self.stores.get(location.store).head(&location, None).await;
+        Ok(vec![object.map_err(|error| refusal(error.into()))?])
+    }
+
+    /// The pipeline's objects with these names.
+    async fn captured(
+        &self,
+        registrar: &Registrar<'_>,
+        captured: &Captured<'_>,
+    ) -> Result<Vec<Object>, Refusal> {
+        let mut objects: Vec<Object> = Vec::new();
+        for prefix in captured.prefixes().map_err(Refusal::Invalid)? {
+            self.is_named(&prefix)?;
+            let more = self.below(registrar, &prefix, |object| captured.holds(object));
+            objects.extend(more.await?);
+        }
+        objects.sort_by_cached_key(|object| object.location.to_string());
+        objects.dedup_by(|a, b| a.location == b.location);
+        Ok(objects)
+    }
+
+    /// Those below a prefix that are wanted. Nothing is registered of an order that is
+    /// too large.
+    async fn below(
         &self,
         registrar: &Registrar<'_>,
         location: &Location,
-        order: &LoadOrder,
+        wanted: impl Fn(&Location) -> bool,
     ) -> Result<Vec<Object>, Refusal> {
         let store = self.stores.get(location.store);
-        if !order.recursive {
-            if location.key.is_empty() || location.key.ends_with('/') {
-                let why = format!("{} is a prefix; say \"recursive\": true", order.url);
-                return Err(Refusal::Invalid(why));
-            }
-            let object = store.head(location, None).await;
-            return Ok(vec![object.map_err(|error| refusal(error.into()))?]);
-        }
         let (mut objects, mut after) = (Vec::new(), None);
         loop {
             let page = store.list(&location.bucket, &location.key, after.as_deref());
             let page = page.await.map_err(|error| refusal(error.into()))?;
-            objects.extend(registrar.wanted(location, page.objects));
+            let found = registrar.wanted(location, page.objects).into_iter();
+            objects.extend(found.filter(|object| wanted(&object.location)));
             if objects.len() > MOST {
                 return Err(Refusal::Invalid(format!(
                     "{location} holds more than {MOST} objects; order a reconciliation of it"

@@ -204,7 +204,7 @@ fn table_source(
     let url = match (&typed.url, database.map(|database| &database.url)) {
         (Key::Here(url), _) => server_url(url, &schemes, reader),
         (Key::Unusable, _) | (Key::Absent, None) => None,
-        (Key::Absent, Some(DatabaseUrl::Postgres(url))) => ServerUrl::parse(url.as_str(), &schemes),
+        (Key::Absent, Some(DatabaseUrl::Postgres(url))) => Some(ServerUrl::of(url.clone())),
         (Key::Absent, Some(DatabaseUrl::Sqlite(_))) => {
             let message = "missing; [database] is SQLite, and MinIO writes to PostgreSQL";
             reader.complain(&place.key("url"), message);

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicQosOptions, BasicRejectOptions, QueueDeclareOptions,
@@ -10,13 +11,19 @@ use lapin::{Acker, Channel, Connection, ConnectionProperties, Consumer, ErrorKin
 use tokio::time::{Instant, timeout};
 
 use super::AmqpSource;
+use crate::notification;
 use crate::queue::{Delivery, Queue, QueueError, Verdict};
 
-/// How many messages are taken at a time.
-const BATCH: u16 = 100;
+/// How many messages are taken at a time, and are with us at most. AMQP has no way to ask
+/// how long a message is, nor to refuse one for it.
+const BATCH: u16 = 16;
 
-/// After so long, a message that has to come again is given back.
+/// After so long, a message that has to come again is looked at again.
 const AGAIN: Duration = Duration::from_secs(10);
+
+/// It is given back to the server after so long: others shall have a turn, and the server
+/// closes a channel that keeps a message unanswered for half an hour.
+const KEPT: Duration = Duration::from_secs(600);
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -24,14 +31,26 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct AmqpQueue {
     source: AmqpSource,
     open: Option<Open>,
+    again: Duration,
+    kept: Duration,
 }
 
 struct Open {
     /// What is not acknowledged goes back to the queue when it closes.
     connection: Connection,
     consumer: Consumer,
-    /// Given back at once, they would come again at once.
-    again: Vec<(Instant, Acker)>,
+    /// To be looked at again, and when. Given back, they would come again at once, and a
+    /// queue that counts how often they come would soon drop them.
+    waiting: Vec<(Instant, Receipt)>,
+}
+
+/// One delivery, until the server is told what became of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Receipt {
+    acker: Acker,
+    message_id: String,
+    body: Bytes,
+    came: Instant,
 }
 
 impl fmt::Debug for AmqpQueue {
@@ -41,27 +60,34 @@ impl fmt::Debug for AmqpQueue {
 }
 
 impl Queue for AmqpQueue {
-    type Receipt = Acker;
+    type Receipt = Receipt;
 
-    async fn receive(&mut self, wait: Duration) -> Result<Vec<Delivery<Acker>>, QueueError> {
+    const LEFT: &'static str = "to the queue's dead-letter exchange, if it has one";
+
+    async fn receive(&mut self, wait: Duration) -> Result<Vec<Delivery<Receipt>>, QueueError> {
         let received = self.take(wait).await;
         received.inspect_err(|_| self.open = None)
     }
 
     /// What is left is rejected: the server gives it to the queue's dead-letter
     /// exchange.
-    async fn settle(&mut self, settled: Vec<(Acker, Verdict)>) -> Result<Vec<String>, QueueError> {
+    async fn settle(
+        &mut self,
+        settled: Vec<(Receipt, Verdict)>,
+    ) -> Result<Vec<String>, QueueError> {
         let mut stayed = Vec::new();
         for (receipt, verdict) in settled {
+            let acker = &receipt.acker;
             let told = match verdict {
-                Verdict::Recorded => receipt.ack(BasicAckOptions::default()).await,
-                Verdict::Left => receipt.reject(BasicRejectOptions { requeue: false }).await,
-                Verdict::Again => {
+                Verdict::Recorded => acker.ack(BasicAckOptions::default()).await,
+                Verdict::Left => acker.reject(BasicRejectOptions { requeue: false }).await,
+                Verdict::Again if receipt.came.elapsed() < self.kept => {
                     if let Some(open) = &mut self.open {
-                        open.again.push((Instant::now() + AGAIN, receipt));
+                        open.waiting.push((Instant::now() + self.again, receipt));
                     }
                     continue;
                 }
+                Verdict::Again => acker.reject(BasicRejectOptions { requeue: true }).await,
             };
             // It came over a connection that is no more.
             if let Err(error) = told {
@@ -75,7 +101,22 @@ impl Queue for AmqpQueue {
 impl AmqpQueue {
     /// Asks nobody yet.
     pub(crate) fn new(source: AmqpSource) -> Self {
-        Self { source, open: None }
+        Self {
+            source,
+            open: None,
+            again: AGAIN,
+            kept: KEPT,
+        }
+    }
+
+    /// Looks at what has to come again this often, for so long.
+    #[cfg(test)]
+    pub(super) fn with_patience(source: AmqpSource, again: Duration, kept: Duration) -> Self {
+        Self {
+            again,
+            kept,
+            ..Self::new(source)
+        }
     }
 
     /// Looks whether the queue is there, and takes nothing from it.
@@ -95,7 +136,7 @@ impl AmqpQueue {
         Ok(())
     }
 
-    async fn take(&mut self, wait: Duration) -> Result<Vec<Delivery<Acker>>, QueueError> {
+    async fn take(&mut self, wait: Duration) -> Result<Vec<Delivery<Receipt>>, QueueError> {
         let end = Instant::now() + wait;
         if self.open.is_none() {
             // A server that is about to start takes connections before it answers.
@@ -103,20 +144,17 @@ impl AmqpQueue {
             self.open = Some(opened.map_err(|late| QueueError::Unavailable(late.into()))??);
         }
         let open = self.open.as_mut().expect("set above");
-        let now = Instant::now();
-        let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut open.again)
-            .into_iter()
-            .partition(|(due, _)| *due <= now);
-        open.again = later;
-        for (_, receipt) in due {
-            let back = receipt.reject(BasicRejectOptions { requeue: true }).await;
-            back.map_err(|error| explain(&self.source, error))?;
-        }
         if !open.connection.status().connected() {
             return Err(QueueError::Unavailable("the connection is lost".into()));
         }
+        let now = Instant::now();
+        let due = open.waiting.extract_if(.., |(due, _)| *due <= now);
+        let due: Vec<_> = due.map(|(_, receipt)| receipt.delivery()).collect();
+        if !due.is_empty() {
+            return Ok(due);
+        }
 
-        let until = open.again.iter().map(|(due, _)| *due).min();
+        let until = open.waiting.iter().map(|(due, _)| *due).min();
         let until = until.map_or(end, |due| due.min(end));
         let first = tokio::time::timeout_at(until, open.consumer.next()).await;
         let Ok(first) = first else {
@@ -131,11 +169,13 @@ impl AmqpQueue {
                 ));
             };
             let message = message.map_err(|error| explain(&self.source, error))?;
-            deliveries.push(Delivery {
+            let receipt = Receipt {
                 message_id: message_id(&message),
-                receipt: message.acker,
-                body: message.data,
-            });
+                acker: message.acker,
+                body: notification::head(message.data),
+                came: Instant::now(),
+            };
+            deliveries.push(receipt.delivery());
             if deliveries.len() >= usize::from(BATCH) {
                 break;
             }
@@ -161,7 +201,7 @@ impl AmqpQueue {
         Ok(Open {
             connection,
             consumer: consumer.map_err(|error| explain(&self.source, error))?,
-            again: Vec::new(),
+            waiting: Vec::new(),
         })
     }
 
@@ -175,6 +215,16 @@ impl AmqpQueue {
         };
         let connected: lapin::Result<_> = connecting.await;
         connected.map_err(|error| explain(&self.source, error))
+    }
+}
+
+impl Receipt {
+    fn delivery(self) -> Delivery<Self> {
+        Delivery {
+            message_id: self.message_id.clone(),
+            body: self.body.clone(),
+            receipt: self,
+        }
     }
 }
 

@@ -38,6 +38,12 @@ impl Subject for Nats {
             ..stream::Config::default()
         };
         let stream = context.create_stream(stream).await?;
+        let left = stream::Config {
+            name: "LEFT".to_owned(),
+            subjects: vec!["$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.DROP.>".to_owned()],
+            ..stream::Config::default()
+        };
+        context.create_stream(left).await?;
         // As one that was made by hand, impatiently.
         let consumer = pull::Config {
             durable_name: Some("arrivage".to_owned()),
@@ -60,11 +66,14 @@ impl Subject for Nats {
         Ok(true)
     }
 
+    /// What is left stays in the stream, and the server says which.
     async fn kept(&mut self) -> Result<Option<usize>> {
         let stream = self.context.get_stream("DROP").await?;
         let consumer = stream.consumer_info("arrivage").await?;
         let waiting = usize::try_from(consumer.num_pending)?;
-        Ok(Some(waiting + consumer.num_ack_pending))
+        let mut left = self.context.get_stream("LEFT").await?;
+        let left = usize::try_from(left.info().await?.state.messages)?;
+        Ok(Some(waiting + consumer.num_ack_pending + left))
     }
 
     fn work(&self, with: With) -> BoxFuture<'static, ()> {

@@ -4,18 +4,26 @@ use async_nats::connection::State;
 use async_nats::jetstream::consumer::pull::Config;
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer};
 use async_nats::jetstream::context::GetStreamErrorKind;
-use async_nats::jetstream::message::Acker;
-use async_nats::jetstream::stream::{ConsumerErrorKind, Stream};
+use async_nats::jetstream::message::{AckKind, Acker};
+use async_nats::jetstream::stream::{ConsumerErrorKind, RetentionPolicy, Stream};
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, jetstream};
 use futures::StreamExt;
 use futures::future::join_all;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::NatsSource;
+use crate::notification;
 use crate::queue::{Delivery, Queue, QueueError, Verdict};
+use crate::receiver::UnreadablePolicy;
 
 /// How many messages are taken at a time.
 const BATCH: usize = 100;
+
+/// How many bytes of messages are taken at a time, beside one that is longer by itself.
+const BYTES: usize = 4 * 1024 * 1024;
+
+/// What the server says when the next message is longer than what is left of these.
+const TOO_LONG: &str = "Message Size Exceeds MaxBytes";
 
 /// What was not acknowledged after so long comes again.
 const ACK_WAIT: Duration = Duration::from_secs(30);
@@ -41,22 +49,32 @@ struct Open {
 impl Queue for NatsQueue {
     type Receipt = Acker;
 
+    const LEFT: &'static str = "in the stream, where it stays and does not come again";
+
     async fn receive(&mut self, wait: Duration) -> Result<Vec<Delivery<Acker>>, QueueError> {
         let received = match self.fetch(BATCH, None).await {
-            Ok(none) if none.is_empty() && !wait.is_zero() => self.fetch(1, Some(wait)).await,
+            // Perhaps the next one is too long to be taken with others.
+            Ok(none) if none.is_empty() => self.fetch(1, Some(wait)).await,
             received => received,
         };
         // The client would go on trying by itself, and say nothing.
         received.inspect_err(|_| self.open = None)
     }
 
-    /// What is not recorded is delivered again when the consumer's time for an
-    /// acknowledgement is over, as often as the consumer allows.
+    /// What has to come again is delivered when the consumer's time for an acknowledgement
+    /// is over, as often as the consumer allows. What is left is not: unanswered, it would
+    /// count for ever among those that the consumer waits for, of which there may be a
+    /// thousand.
     async fn settle(&mut self, settled: Vec<(Acker, Verdict)>) -> Result<Vec<String>, QueueError> {
-        let recorded = settled
-            .iter()
-            .filter(|(_, verdict)| *verdict == Verdict::Recorded);
-        let answers = join_all(recorded.map(|(receipt, _)| receipt.double_ack())).await;
+        let told = settled.iter().filter_map(|(receipt, verdict)| {
+            let answer = match verdict {
+                Verdict::Recorded => AckKind::Ack,
+                Verdict::Left => AckKind::Term,
+                Verdict::Again => return None,
+            };
+            Some(receipt.double_ack_with(answer))
+        });
+        let answers = join_all(told).await;
         let stayed = answers.into_iter().filter_map(Result::err);
         Ok(stayed.map(|error| error.to_string()).collect())
     }
@@ -71,6 +89,7 @@ impl NatsQueue {
     /// Looks at stream and consumer, and takes nothing.
     pub(super) async fn look(&mut self) -> Result<(), QueueError> {
         let (_, stream) = self.stream().await?;
+        self.keeps_what_is_left(&stream)?;
         match stream.consumer_info(&self.source.consumer).await {
             Ok(info) => self.fits(info.config.ack_policy),
             // It is made by the first watcher.
@@ -78,7 +97,8 @@ impl NatsQueue {
         }
     }
 
-    /// What is there at once; or the first message that comes within a time.
+    /// What is there at once, as far as it fits; or the first message that comes within a
+    /// time, however long it is.
     async fn fetch(
         &mut self,
         most: usize,
@@ -87,7 +107,11 @@ impl NatsQueue {
         let Open { client, consumer } = self.open().await?;
         let end = Instant::now() + wait.unwrap_or_default() + PATIENCE;
         let asked = match wait {
-            None => consumer.fetch().max_messages(most).messages().await,
+            None => {
+                let some = consumer.fetch().max_messages(most).max_bytes(BYTES);
+                some.messages().await
+            }
+            Some(Duration::ZERO) => consumer.fetch().max_messages(most).messages().await,
             Some(wait) => {
                 consumer
                     .batch()
@@ -100,11 +124,17 @@ impl NatsQueue {
         let mut messages = asked.map_err(away)?;
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut deliveries = Vec::new();
+        let (mut deliveries, mut seen) = (Vec::new(), 0);
         loop {
             let message = tokio::select! {
                 message = messages.next() => message,
                 _ = look.tick() => {
+                    // A consumer that waits for as many acknowledgements as it may says nothing
+                    // of it, and keeps the rest.
+                    if !deliveries.is_empty() && deliveries.len() == seen {
+                        return Ok(deliveries);
+                    }
+                    seen = deliveries.len();
                     // A request that was lost with its connection has no answer.
                     if client.connection_state() != State::Connected || Instant::now() > end {
                         return Err(away("the connection is lost"));
@@ -115,14 +145,17 @@ impl NatsQueue {
             let Some(message) = message else {
                 return Ok(deliveries);
             };
-            let message = message.map_err(away)?;
+            let message = match message {
+                Err(error) if error.to_string().contains(TOO_LONG) => return Ok(deliveries),
+                message => message.map_err(away)?,
+            };
             let info = message.info().map_err(away)?;
             let message_id = format!("{}/{}", info.stream, info.stream_sequence);
             let (message, receipt) = message.split();
             deliveries.push(Delivery {
                 message_id,
                 receipt,
-                body: message.payload.to_vec(),
+                body: notification::head(message.payload),
             });
         }
     }
@@ -130,6 +163,7 @@ impl NatsQueue {
     async fn open(&mut self) -> Result<&Open, QueueError> {
         if self.open.is_none() {
             let (client, stream) = self.stream().await?;
+            self.keeps_what_is_left(&stream)?;
             let config = Config {
                 durable_name: Some(self.source.consumer.clone()),
                 ack_policy: AckPolicy::Explicit,
@@ -169,16 +203,25 @@ impl NatsQueue {
                 self.misconfigured(what, error)
             })?;
         }
-        let client = options.connect(url.expose()).await.map_err(|error| {
-            let what = match error.kind() {
-                ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
-                    format!("{url} does not let us in")
-                }
-                ConnectErrorKind::ServerParse => format!("{url} is no server of NATS"),
-                _ => return away(error),
-            };
-            self.misconfigured(what, error)
-        })?;
+        // The client takes neither out of the URL, and writes that into its log.
+        options = match url.login() {
+            Some((user, Some(password))) => options.user_and_password(user, password),
+            Some((token, None)) => options.token(token),
+            None => options,
+        };
+        let client = options
+            .connect(url.without_login())
+            .await
+            .map_err(|error| {
+                let what = match error.kind() {
+                    ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
+                        format!("{url} does not let us in")
+                    }
+                    ConnectErrorKind::ServerParse => format!("{url} is no server of NATS"),
+                    _ => return away(error),
+                };
+                self.misconfigured(what, error)
+            })?;
         let context = jetstream::new(client.clone());
         let found = context.get_stream(stream).await.map_err(|error| {
             let what = match error.kind() {
@@ -194,6 +237,23 @@ impl NatsQueue {
             self.misconfigured(what, error)
         })?;
         Ok((client, found))
+    }
+
+    /// A stream that forgets what was answered would lose what is left in it.
+    fn keeps_what_is_left(&self, stream: &Stream) -> Result<(), QueueError> {
+        let retention = stream.cached_info().config.retention;
+        let leaves = self.source.unreadable == UnreadablePolicy::Leave;
+        if !leaves || retention == RetentionPolicy::Limits {
+            return Ok(());
+        }
+        Err(QueueError::Misconfigured {
+            what: format!(
+                "the stream {} would forget what is left in it as unreadable; make it with the \
+                 retention limits, or set source.{}.unreadable = \"record\"",
+                self.source.stream, self.source.name
+            ),
+            source: None,
+        })
     }
 
     /// Only what is acknowledged message by message is kept until the ledger has it.

@@ -214,7 +214,7 @@ fn what_is_no_notification_says_why() {
         fixture!("sns-subscription.json"),
         "aws sns confirm-subscription",
     );
-    check_unreadable(&vec![b' '; MAX_BODY + 1], "at most 1048576 are read");
+    check_unreadable(&vec![b' '; MAX_BODY + 1], "longer than 1048576 bytes");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use url::Url;
 
 use super::SqsSource;
 use crate::health::chain;
+use crate::notification;
 use crate::queue::{Delivery, Queue, QueueError, Verdict};
 
 /// SQS hands out and takes back no more at a time.
@@ -26,6 +27,8 @@ pub(crate) struct SqsQueue {
 
 impl Queue for SqsQueue {
     type Receipt = String;
+
+    const LEFT: &'static str = "in the queue, which moves it to its dead-letter queue in time";
 
     /// Ten messages at most.
     async fn receive(&mut self, wait: Duration) -> Result<Vec<Delivery<String>>, QueueError> {
@@ -194,7 +197,7 @@ fn delivery(message: Message) -> Option<Delivery<String>> {
     Some(Delivery {
         message_id: message.message_id?,
         receipt: message.receipt_handle?,
-        body: message.body.unwrap_or_default().into_bytes(),
+        body: notification::head(message.body.unwrap_or_default()),
     })
 }
 

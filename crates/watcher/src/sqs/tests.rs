@@ -239,7 +239,7 @@ async fn a_new_message_queues_a_failed_arrival_again_and_a_redelivery_does_not()
     let delivery = |message_id: &str| Delivery {
         message_id: message_id.to_owned(),
         receipt: "r".to_owned(),
-        body: event("a.csv", "aaaa").into_bytes(),
+        body: event("a.csv", "aaaa").into(),
     };
     receiver.record(&[delivery("m1")]).await?;
     let state = async || bench.books.arrivals().await[0].state.to_string();

@@ -5,23 +5,34 @@ use arrivage_model::TableName;
 use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgPool, Postgres, Row, Transaction};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::TableSource;
-use crate::notification::MAX_BODY;
+use crate::notification::{self, MAX_BODY};
 use crate::queue::{Delivery, Queue, QueueError, Verdict};
 
 /// How many rows are read at a time.
 const PAGE: i64 = 100;
 
-/// After so long, a row that stayed is looked at again.
+/// How many bytes of rows are read at a time, beside one that is longer by itself.
+const BYTES: i64 = 4 * 1024 * 1024;
+
+/// After so long, a row that has to come again is looked at again; and a table in which
+/// more stays than is remembered.
 const AGAIN: Duration = Duration::from_secs(30);
 
 /// How many rows that stayed are remembered, so that they are not looked at all the
 /// time.
 const REMEMBERED: usize = 10_000;
 
+/// A table that nothing came to is looked through for a tenth of the time at most.
+const REST: u32 = 9;
+
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The server gives a statement up after so long, and the wait for a lock too.
+const STATEMENT: Duration = Duration::from_secs(30);
 
 /// Before the first row.
 const START: &str = "(0,0)";
@@ -41,7 +52,30 @@ pub(crate) struct TableQueue {
     /// The last row of the page before.
     after: String,
     /// Rows that stay for now, by what they say.
-    staying: HashMap<String, Instant>,
+    staying: HashMap<String, Staying>,
+    walk: Walk,
+    /// Until then the table is left alone.
+    rested: Instant,
+    statement: Duration,
+}
+
+/// A row that stays.
+#[derive(Debug)]
+struct Staying {
+    /// When it is looked at again; never, if it was left.
+    due: Option<Instant>,
+    /// In which walk it was seen last.
+    walk: u64,
+}
+
+/// One way through the table, from its first row to its last.
+#[derive(Debug, Default)]
+struct Walk {
+    nth: u64,
+    /// How long the pages took that brought nothing new.
+    took: Duration,
+    /// Some rows stayed that could not be remembered.
+    forgot: bool,
 }
 
 /// Names a row while it says the same.
@@ -54,29 +88,29 @@ pub(crate) struct Place {
 impl Queue for TableQueue {
     type Receipt = Place;
 
+    const LEFT: &'static str = "in the table";
+
     async fn receive(&mut self, wait: Duration) -> Result<Vec<Delivery<Place>>, QueueError> {
         let end = Instant::now() + wait;
         loop {
-            let page = self.page().await?;
-            match page.last() {
-                Some(last) => self.after.clone_from(&last.receipt.ctid),
-                None => START.clone_into(&mut self.after),
+            sleep_until(end.min(self.rested)).await;
+            if Instant::now() < self.rested {
+                return Ok(Vec::new());
             }
+            let begin = Instant::now();
+            let mut page = self.page().await?;
+            let Some(last) = page.last() else {
+                self.end_walk();
+                continue;
+            };
+            self.after.clone_from(&last.receipt.ctid);
             let now = Instant::now();
-            let is_whole = page.is_empty();
-            let news: Vec<_> = page
-                .into_iter()
-                .filter(|row| {
-                    self.staying
-                        .get(&row.message_id)
-                        .is_none_or(|due| *due < now)
-                })
-                .collect();
-            if !news.is_empty() || now >= end {
-                return Ok(news);
+            page.retain(|row| self.is_news(row, now));
+            if page.is_empty() {
+                self.walk.took += now - begin;
             }
-            if is_whole {
-                sleep_until(end.min(now + self.source.poll)).await;
+            if !page.is_empty() || now >= end {
+                return Ok(page);
             }
         }
     }
@@ -84,14 +118,22 @@ impl Queue for TableQueue {
     /// What is not recorded stays in the table.
     async fn settle(&mut self, settled: Vec<(Place, Verdict)>) -> Result<Vec<String>, QueueError> {
         let (mut ctids, mut digests) = (Vec::new(), Vec::new());
-        let now = Instant::now();
-        self.staying.retain(|_, due| *due >= now);
         for (place, verdict) in settled {
-            if verdict == Verdict::Recorded {
-                ctids.push(place.ctid);
-                digests.push(place.digest);
-            } else if self.staying.len() < REMEMBERED {
-                self.staying.insert(place.digest, now + AGAIN);
+            let due = match verdict {
+                Verdict::Recorded => {
+                    self.staying.remove(&place.digest);
+                    ctids.push(place.ctid);
+                    digests.push(place.digest);
+                    continue;
+                }
+                Verdict::Left => None,
+                Verdict::Again => Some(Instant::now() + AGAIN),
+            };
+            let walk = self.walk.nth;
+            if self.staying.len() < REMEMBERED || self.staying.contains_key(&place.digest) {
+                self.staying.insert(place.digest, Staying { due, walk });
+            } else {
+                self.walk.forgot = true;
             }
         }
         if !ctids.is_empty() {
@@ -110,6 +152,18 @@ impl TableQueue {
             column: None,
             after: START.to_owned(),
             staying: HashMap::new(),
+            walk: Walk::default(),
+            rested: Instant::now(),
+            statement: STATEMENT,
+        }
+    }
+
+    /// Its statements are given up after so long.
+    #[cfg(test)]
+    pub(super) fn with_patience(source: TableSource, statement: Duration) -> Self {
+        Self {
+            statement,
+            ..Self::new(source)
         }
     }
 
@@ -119,14 +173,68 @@ impl TableQueue {
         self.remove(&[], &[]).await
     }
 
+    /// Whether a row was not seen before, or is to be looked at again.
+    fn is_news(&mut self, row: &Delivery<Place>, now: Instant) -> bool {
+        let Some(staying) = self.staying.get_mut(&row.message_id) else {
+            return true;
+        };
+        staying.walk = self.walk.nth;
+        staying.due.is_some_and(|due| due < now)
+    }
+
+    /// Leaves the table alone for a while.
+    fn end_walk(&mut self) {
+        START.clone_into(&mut self.after);
+        let Walk { nth, took, forgot } = std::mem::take(&mut self.walk);
+        self.walk.nth = nth + 1;
+        // Those that a person took out meanwhile.
+        self.staying.retain(|_, staying| staying.walk == nth);
+        let rest = match forgot {
+            true => AGAIN,
+            false => AGAIN.min(took * REST),
+        };
+        self.rested = Instant::now() + rest.max(self.source.poll);
+    }
+
     /// The next rows, from the last page's on.
     async fn page(&mut self) -> Result<Vec<Delivery<Place>>, QueueError> {
+        let page = timeout(self.statement + PATIENCE, self.read_page()).await;
+        self.in_time(page)
+    }
+
+    /// Removes rows, those that still say the same.
+    async fn remove(&mut self, ctids: &[String], digests: &[String]) -> Result<(), QueueError> {
+        let removed = timeout(self.statement + PATIENCE, self.remove_rows(ctids, digests));
+        let removed = removed.await;
+        self.in_time(removed)
+    }
+
+    /// A server that does not answer gives no statement up, either.
+    fn in_time<T>(
+        &mut self,
+        answer: Result<Result<T, QueueError>, Elapsed>,
+    ) -> Result<T, QueueError> {
+        answer.unwrap_or_else(|late| {
+            self.pool = None;
+            Err(QueueError::Unavailable(late.into()))
+        })
+    }
+
+    async fn read_page(&mut self) -> Result<Vec<Delivery<Place>>, QueueError> {
         let column = self.column().await?;
         let mut tx = self.begin().await?;
         let sql = format!(
             "-- watcher::page
-            SELECT ctid::text AS ctid, {digest} AS digest, left({column}::text, $2) AS body
-            FROM {table} WHERE ctid > $1::text::tid ORDER BY {table}.ctid LIMIT $3",
+            SELECT place::text AS ctid, digest, body FROM (
+              SELECT place, digest, body, row_number() OVER rows AS nth,
+                sum(octet_length(body)) OVER rows AS until_here
+              FROM (
+                SELECT ctid AS place, {digest} AS digest, left({column}::text, $2) AS body
+                FROM {table} WHERE ctid > $1::text::tid ORDER BY {table}.ctid LIMIT $3
+              ) AS page
+              WINDOW rows AS (ORDER BY place)
+            ) AS page
+            WHERE nth = 1 OR until_here <= $4 ORDER BY place",
             digest = digest(column),
             table = quoted(&self.source.table),
         );
@@ -135,6 +243,7 @@ impl TableQueue {
             .bind(&self.after)
             .bind(i32::try_from(MAX_BODY + 1).unwrap_or(i32::MAX))
             .bind(PAGE)
+            .bind(BYTES)
             .fetch_all(&mut *tx)
             .await;
         let rows = rows.map_err(|error| self.explain(error))?;
@@ -147,17 +256,17 @@ impl TableQueue {
                     ctid: row.get("ctid"),
                     digest,
                 },
-                body: row
-                    .get::<Option<String>, _>("body")
-                    .unwrap_or_default()
-                    .into_bytes(),
+                body: notification::head(row.get::<Option<String>, _>("body").unwrap_or_default()),
             }
         };
         Ok(rows.iter().map(delivery).collect())
     }
 
-    /// Removes rows, those that still say the same.
-    async fn remove(&mut self, ctids: &[String], digests: &[String]) -> Result<(), QueueError> {
+    async fn remove_rows(
+        &mut self,
+        ctids: &[String],
+        digests: &[String],
+    ) -> Result<(), QueueError> {
         let column = self.column().await?;
         let mut tx = self.begin().await?;
         let sql = format!(
@@ -214,8 +323,11 @@ impl TableQueue {
     /// The level is said, because a snapshot from before MinIO's last write would make
     /// removing fail; and a pooler may give every transaction another connection.
     async fn begin(&mut self) -> Result<Transaction<'static, Postgres>, QueueError> {
-        const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
-
+        let begin = format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL statement_timeout = {0}; \
+             SET LOCAL lock_timeout = {0}",
+            self.statement.as_millis()
+        );
         let pool = match &self.pool {
             Some(pool) => pool,
             None => {
@@ -232,7 +344,7 @@ impl TableQueue {
                 self.pool.insert(pool)
             }
         };
-        let tx = pool.begin_with(BEGIN).await;
+        let tx = pool.begin_with(begin).await;
         tx.map_err(|error| self.explain(error))
     }
 

@@ -299,6 +299,25 @@ fn a_webhook_is_a_source_whose_token_does_not_show() {
 }
 
 #[test]
+fn a_table_of_events_is_in_the_database_unless_it_says_else() {
+    let check = |database: &str, url: &str, expect: &str| {
+        let text = format!(
+            "database.url = '{database}'\n[[source]]\nkind = 'table'\ntable = 'events'\n{url}"
+        );
+        let config = sound(&text);
+        let shown = format!("{:?}", config.sources().expect("sound"));
+        assert!(shown.contains(&format!("ServerUrl({expect})")), "{shown}");
+        assert!(!shown.contains("hush"), "{shown}");
+    };
+    check("postgres://me:hush@db/a", "", "postgres://db/a");
+    // On this machine, through a socket.
+    check("postgres:///a?host=/run/postgresql", "", "postgres:///a");
+    let elsewhere = "url = 'postgres://me:hush@other/b'";
+    check("postgres:///a", elsewhere, "postgres://other/b");
+    check("sqlite://a.db", elsewhere, "postgres://other/b");
+}
+
+#[test]
 fn what_a_sidecar_holds_is_said_by_its_ending_or_by_itself() {
     let check = |text: &str, expect: Holds| {
         let sidecar = pipeline(&format!("complete = {{ {text} }}"))

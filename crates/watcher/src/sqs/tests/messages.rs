@@ -197,7 +197,7 @@ async fn ten_messages_are_registered_at_once() -> Result<()> {
         .map(|nth| Delivery {
             message_id: format!("m{nth}"),
             receipt: format!("r{nth}"),
-            body: event(&format!("{}.csv", nth % 5), "aaaa").into_bytes(),
+            body: event(&format!("{}.csv", nth % 5), "aaaa").into(),
         })
         .collect();
     let recorded = receiver.record(&deliveries).await?;
