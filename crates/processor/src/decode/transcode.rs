@@ -25,6 +25,8 @@ pub(super) struct Transcoder {
     used: Match,
     /// The matches behind it; none where the one before tells as well.
     matches: VecDeque<Match>,
+    /// Where the text was matched last, whether it had to be kept or not.
+    matched: u64,
     /// The first bytes of each line that the encoding does not have.
     damages: VecDeque<Damage>,
     line_is_damaged: bool,
@@ -69,6 +71,7 @@ impl Transcoder {
             end: start,
             used: start,
             matches: VecDeque::new(),
+            matched: 0,
             damages: VecDeque::new(),
             line_is_damaged: false,
             before: [0; BEFORE],
@@ -124,9 +127,8 @@ impl Transcoder {
     /// Adds what is still held back.
     pub(super) fn end(&mut self, out: &mut Vec<u8>) {
         self.decode(&[], true, out);
-        // A place that was given out already stays as it is.
-        let last = self.matches.back().unwrap_or(&self.used);
-        if self.end.text > last.text {
+        // A line's end stays where it is, whatever follows it that stands for no text.
+        if self.end.text > self.matched {
             self.note_match();
         }
     }
@@ -280,6 +282,7 @@ impl Transcoder {
 
     fn note_match(&mut self) {
         self.line_is_damaged = false;
+        self.matched = self.end.text;
         let last = self.matches.back().unwrap_or(&self.used);
         let told = self.end.raw - last.raw == self.end.text - last.text;
         if !told || self.end.roman != last.roman {
