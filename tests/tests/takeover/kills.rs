@@ -25,6 +25,7 @@ on_both! {
     ten_kills_cost_no_record_of_a_zip_archive,
     ten_kills_cost_no_record_of_a_compressed_tar_archive,
     ten_kills_show_no_row_of_an_atomic_file_before_its_end,
+    a_compressed_file_is_read_on_in_its_middle,
 }
 
 async fn ten_kills_cost_no_record_of_a_plain_file(destination: Destination) -> Result<()> {
@@ -75,6 +76,35 @@ async fn ten_kills_show_no_row_of_an_atomic_file_before_its_end(
     let delivery = Delivery::new(3, RECORDS);
     let object = delivery.csv().to_vec();
     ten_kills(destination, &delivery, &object, 9, "atomic = true").await
+}
+
+/// Not from its start: what comes before the checkpoint is neither fetched nor inflated again, but
+/// for the last few mebibytes.
+async fn a_compressed_file_is_read_on_in_its_middle(destination: Destination) -> Result<()> {
+    const MANY: u64 = 250_000;
+
+    let delivery = Delivery::new(12, MANY);
+    let object = gzip(delivery.csv()).await?;
+    let scene = Scene::new(destination, "", "").await?;
+    scene.put_slow(KEY, &object, 2 * PACE);
+    scene.register(1).await?;
+    let job = ["process", "--one", "--owner", "job"];
+    let mut killed = scene.arrivage.start(&job)?;
+    scene.wait_for_records(KEY, MANY * 3 / 4).await;
+    killed.process.kill9()?;
+    assert_eq!(
+        scene.reads_from(KEY).last(),
+        Some(&0),
+        "it began at the start"
+    );
+
+    scene.arrivage.run(&job).await?.expect(0);
+    let loaded = scene.loaded(KEY, &delivery).await?;
+    assert_eq!(loaded.fence, 2, "{loaded:?}");
+    let begun = scene.reads_from(KEY).last().copied().unwrap_or_default();
+    let half = object.len() as u64 / 2;
+    assert!(begun > half, "read from byte {begun} of {}", object.len());
+    Ok(())
 }
 
 /// Each process goes on where the one before was killed: nine times as the retry of a Job, at once;
