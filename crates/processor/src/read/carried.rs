@@ -219,4 +219,45 @@ mod tests {
         check(40, Some(30));
         assert_eq!(mark(&Checkpoint::default()), None);
     }
+
+    #[test]
+    fn of_a_compressed_object_it_carries_the_last_place_and_the_mark_before_that() {
+        let start = Checkpoint::default();
+        let marks = Marks::new(&start);
+        marks.compressed(Place::default(), &start);
+        let marked = marks.marked();
+        for at in [3, 10, 16] {
+            marked(Mark {
+                at,
+                algorithm: Algorithm::Crc32c,
+                crc: at,
+            });
+        }
+        for (at, out) in [(5, APART), (12, 2 * APART), (18, 3 * APART)] {
+            assert!(marks.want(out) && !marks.want(out - 1), "{out}");
+            let middle = None;
+            marks.place(Place { at, out, middle });
+        }
+        let check = |offset: u64, expect: Option<(u64, u64)>| {
+            let mut checkpoint = Checkpoint {
+                offset,
+                state: Some("{}".to_owned()),
+                ..Checkpoint::default()
+            };
+            marks.keep_in(&mut checkpoint);
+            let found = place(&checkpoint).map(|place| place.at);
+            let found = found.zip(mark(&checkpoint).map(|mark| mark.at));
+            assert_eq!(found, expect, "{checkpoint:?}");
+            // Who goes on from there tells it again, until the next place comes.
+            let again = Marks::new(&checkpoint);
+            again.compressed(place(&checkpoint).unwrap_or_default(), &checkpoint);
+            let mut same = checkpoint.clone();
+            again.keep_in(&mut same);
+            assert_eq!(same, checkpoint);
+        };
+        check(APART - 1, None);
+        check(APART, Some((5, 3)));
+        check(3 * APART - 1, Some((12, 10)));
+        check(3 * APART + 7, Some((18, 16)));
+    }
 }
