@@ -60,8 +60,9 @@ pub(super) fn is_one(block: &[u8; BLOCK]) -> bool {
     let magic = &block[257..265];
     let is_ustar = magic.starts_with(b"ustar\0") || magic == b"ustar  \0";
     // Before POSIX there was no magic: its sum tells it, of a header that has a name, and
-    // nothing behind what is known.
-    let is_older = block[0] != 0 && block[257..].iter().all(|byte| *byte == 0);
+    // nothing where later ones have magic, owners and more of the name.
+    let mut later = block[257..329].iter().chain(&block[345..]);
+    let is_older = block[0] != 0 && later.all(|byte| *byte == 0);
     is_ustar || (is_older && sum_is_right(block))
 }
 
