@@ -6,8 +6,11 @@ use arrivage_model::Checkpoint;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::DecodeError;
+use super::input::Input;
+use super::reader::Reader;
 use super::state::{State, changed};
+use super::totals::Totals;
+use super::{Begin, DecodeError, Decoder};
 
 /// An entry that begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,6 +129,38 @@ impl Current {
             None => kept.like = Some(now),
         }
         kept
+    }
+}
+
+impl Decoder {
+    /// Begins an entry of an archive: the next bytes are its own. After a checkpoint, the
+    /// first one is the entry that the checkpoint is in, from there on.
+    pub fn enter(&mut self, entry: &Entry) -> Result<(), DecodeError> {
+        self.making.enter(&entry.name);
+        if let Some(current) = &mut self.entry
+            && current.resumes(entry)?
+        {
+            return Ok(());
+        }
+        let before = self.state().entry;
+        self.entry = Some(Current::next(entry, self.records, before));
+        let reader = Reader::new(&self.plan, self.captured.clone(), State::start())?;
+        self.begin = Begin::Lines(reader.skip_lines());
+        self.trailer = reader.trailer(&self.plan);
+        self.totals = Totals::new(&self.plan.totals, None)?;
+        self.input = Input::of_entry(&self.plan, entry.place.start);
+        self.skipping = false;
+        self.reader = reader;
+        self.may_differ = !self.making.complete_rows().is_empty();
+        if !self.may_differ {
+            self.making.set_columns(self.reader.columns());
+        }
+        Ok(())
+    }
+
+    /// Says that the entry has ended.
+    pub fn leave(&mut self) {
+        self.input.end();
     }
 }
 

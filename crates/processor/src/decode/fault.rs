@@ -49,3 +49,19 @@ pub(super) fn excerpt(value: &[u8]) -> String {
         None => format!("{text:?}"),
     }
 }
+
+pub(super) fn open_quote() -> Fault {
+    let reason =
+        "a quote in the record that begins here is not closed; reading goes on at the next line";
+    Fault::new(ReasonCode::OpenQuote, reason)
+}
+
+pub(super) fn stray_quote() -> Fault {
+    let reason = "in the record that begins here text follows a closing quote, so a quote is not closed, or one inside is not doubled; reading goes on at the next line";
+    Fault::new(ReasonCode::OpenQuote, reason)
+}
+
+pub(super) fn too_long(max_record: usize) -> Fault {
+    let reason = format!("it is longer than max_record, {max_record} bytes");
+    Fault::new(ReasonCode::RecordTooLong, reason)
+}

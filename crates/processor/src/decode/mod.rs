@@ -38,11 +38,11 @@ mod value;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrivage_model::{Captures, Checkpoint, ErrorCode, Failure, ReasonCode};
+use arrivage_model::{Captures, Checkpoint, ErrorCode, Failure};
 
 use cut::{Cut, Extent};
 use entry::Current;
-use fault::Fault;
+use fault::{Fault, open_quote, stray_quote, too_long};
 use input::Input;
 use making::Making;
 use reader::{Reader, Taken};
@@ -168,36 +168,6 @@ impl Decoder {
     pub fn set_target(&mut self, target: ChunkTarget) {
         self.target = target;
         self.making.make_room(target);
-    }
-
-    /// Begins an entry of an archive: the next bytes are its own. After a checkpoint, the
-    /// first one is the entry that the checkpoint is in, from there on.
-    pub fn enter(&mut self, entry: &Entry) -> Result<(), DecodeError> {
-        self.making.enter(&entry.name);
-        if let Some(current) = &mut self.entry
-            && current.resumes(entry)?
-        {
-            return Ok(());
-        }
-        let before = self.state().entry;
-        self.entry = Some(Current::next(entry, self.records, before));
-        let reader = Reader::new(&self.plan, self.captured.clone(), State::start())?;
-        self.begin = Begin::Lines(reader.skip_lines());
-        self.trailer = reader.trailer(&self.plan);
-        self.totals = Totals::new(&self.plan.totals, None)?;
-        self.input = Input::of_entry(&self.plan, entry.place.start);
-        self.skipping = false;
-        self.reader = reader;
-        self.may_differ = !self.making.complete_rows().is_empty();
-        if !self.may_differ {
-            self.making.set_columns(self.reader.columns());
-        }
-        Ok(())
-    }
-
-    /// Says that the entry has ended.
-    pub fn leave(&mut self) {
-        self.input.end();
     }
 
     /// Takes the next bytes of the decompressed stream. `bytes_read`: bytes of
@@ -456,22 +426,6 @@ fn array_in_other_text() -> DecodeError {
                   deliver it so, or as JSON Lines"
                 .to_owned(),
     }
-}
-
-fn open_quote() -> Fault {
-    let reason =
-        "a quote in the record that begins here is not closed; reading goes on at the next line";
-    Fault::new(ReasonCode::OpenQuote, reason)
-}
-
-fn stray_quote() -> Fault {
-    let reason = "in the record that begins here text follows a closing quote, so a quote is not closed, or one inside is not doubled; reading goes on at the next line";
-    Fault::new(ReasonCode::OpenQuote, reason)
-}
-
-fn too_long(max_record: usize) -> Fault {
-    let reason = format!("it is longer than max_record, {max_record} bytes");
-    Fault::new(ReasonCode::RecordTooLong, reason)
 }
 
 #[cfg(test)]

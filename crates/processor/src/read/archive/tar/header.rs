@@ -59,8 +59,11 @@ impl Kind {
 pub(super) fn is_one(block: &[u8; BLOCK]) -> bool {
     let magic = &block[257..265];
     let is_ustar = magic.starts_with(b"ustar\0") || magic == b"ustar  \0";
-    // Before POSIX there was no magic: its sum tells it, of a header that has a name.
-    is_ustar || (block[0] != 0 && sum_is_right(block))
+    // Before POSIX there was no magic: its sum tells it, of a header that has a name, and
+    // nothing where later ones have magic, owners and more of the name.
+    let mut later = block[257..329].iter().chain(&block[345..]);
+    let is_older = block[0] != 0 && later.all(|byte| *byte == 0);
+    is_ustar || (is_older && sum_is_right(block))
 }
 
 /// Nothing: it is the first block of the end mark.
@@ -127,6 +130,19 @@ fn until_nul(field: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_text_is_taken_for_a_header() {
+        let mut text = [b'7'; BLOCK];
+        let sum: u64 = 504 * u64::from(b'7') + 8 * 32;
+        text[148..156].copy_from_slice(format!("{sum:08o}").as_bytes());
+        assert!(sum_is_right(&text) && !is_one(&text));
+        text[257..].fill(0);
+        assert!(!is_one(&text), "its sum is another one");
+        let sum: u64 = 249 * u64::from(b'7') + 8 * 32;
+        text[148..156].copy_from_slice(format!("{sum:08o}").as_bytes());
+        assert!(is_one(&text));
+    }
 
     #[test]
     fn numbers_are_octal_or_of_base_256() {
