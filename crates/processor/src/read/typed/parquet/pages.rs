@@ -304,6 +304,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn pages_of_all_columns_share_one_limit() {
+        let meter = Meter::new(100);
+        assert!(meter.replace(0, 60).is_ok());
+        assert!(meter.clone().replace(0, 40).is_ok());
+        assert!(meter.replace(60, 61).is_err());
+        assert!(meter.replace(61, 0).is_ok());
+        assert!(meter.replace(0, 60).is_ok());
+    }
+
+    #[test]
     fn a_header_begins_with_its_sizes() {
         let check = |header: &[u8], expect: Option<(bool, u64, u64)>| {
             let found = sizes(header);
