@@ -1,6 +1,7 @@
 //! Files that state the types of their values: Parquet and Avro.
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -93,7 +94,7 @@ async fn who_is_killed_goes_on_within_the_file(to: Destination) -> Result<()> {
         ))
         .await?;
         // The smallest chunks.
-        let configuration = "[processor]\nmemory = \"28MiB\"\nlease = \"2s\"\n".to_owned();
+        let configuration = "[processor]\nmemory = \"28MiB\"\nlease = \"10s\"\n".to_owned();
         let arrivage = Arrivage::new(&to.url(), &(configuration + &pipeline(kind, kind, "")))?;
         let path = format!("in/many.{kind}");
         arrivage.file(&path, fixture(&format!("many.{kind}"))?)?;
@@ -101,7 +102,7 @@ async fn who_is_killed_goes_on_within_the_file(to: Destination) -> Result<()> {
             .command(&["load", &path])
             .env(VARIABLE, "chunk.committed=kill@2")
             .output()?;
-        assert!(!killed.status.success(), "{killed:?}");
+        assert_eq!(killed.status.signal(), Some(9), "{killed:?}");
         let records = format!(
             "SELECT max(checkpoint_records) FROM arrivage.arrivals WHERE pipeline = '{kind}'"
         );

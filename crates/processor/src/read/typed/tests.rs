@@ -348,6 +348,17 @@ async fn what_does_not_fit_the_memory_names_the_memory_that_would() {
     }
 }
 
+#[tokio::test]
+async fn a_line_is_not_made_much_longer_than_a_record_may_be() {
+    for name in ["rows-plain.parquet", "rows-null.avro"] {
+        let mut source = source(fixture(name), Checkpoint::default(), WINDOW);
+        source.limits.max_record = 50;
+        let lines = read(format_of(name), source, &[]).await.expect(name).lines;
+        assert_eq!(lines.len() as u64, ROWS, "{name}");
+        assert!(lines.iter().all(|line| line.len() == 51), "{name}");
+    }
+}
+
 /// No byte of it is believed.
 #[tokio::test]
 async fn a_broken_file_is_an_error_and_no_panic() {

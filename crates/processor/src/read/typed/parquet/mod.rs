@@ -102,15 +102,18 @@ fn read_group(
 ) -> Result<(), LoadError> {
     let meter = Meter::new(access.source().window);
     let mut leaves = Vec::with_capacity(tree.leaves.len());
-    let mut needed = 0;
+    let (mut needed, mut passing) = (0, 0);
     let mut windows = Vec::with_capacity(tree.leaves.len());
     for leaf in &tree.leaves {
         let column = place.group.column(leaf.column);
         check_codec(column.compression())?;
         let (takes, window) = pages::look(access, column)?;
-        needed += takes;
+        needed += takes.held;
+        passing = takes.passing.max(passing);
         windows.push(window);
     }
+    // One page after the other is decompressed.
+    needed += passing;
     if needed > access.source().window {
         let what =
             "the dictionaries and pages of a row group's columns, which are read side by side,";
@@ -120,7 +123,7 @@ fn read_group(
     for (leaf, window) in tree.leaves.iter().zip(windows) {
         let column = place.group.column(leaf.column);
         let in_turn = leaf.max_rep == 0;
-        let pages = Pages::new(window, access.size(), &meter, column, place.rows, in_turn);
+        let pages = Pages::new(window, access, &meter, column, place.rows, in_turn);
         let mut leaf = Leaf::new(leaf, pages.map_err(|error| failed(error, access))?);
         leaf.skip(place.skipped)
             .map_err(|error| failed(error, access))?;

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ::parquet::basic::Type as Physical;
 use ::parquet::column::page::{Page, PageMetadata, PageReader};
 use ::parquet::errors::{ParquetError, Result};
 use ::parquet::file::metadata::ColumnChunkMetaData;
@@ -37,12 +38,13 @@ impl Meter {
         }
     }
 
-    /// Takes the one in place of the other.
-    fn replace(&self, before: u64, now: u64) -> Result<()> {
+    /// Takes the one in place of the other, with so much more for a moment.
+    fn replace(&self, before: u64, now: u64, passing: u64) -> Result<()> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         *held = held.saturating_sub(before) + now;
-        match *held > self.limit {
-            true => Err(ParquetError::External(Box::new(TooMuch(*held)))),
+        let needed = *held + passing;
+        match needed > self.limit {
+            true => Err(ParquetError::External(Box::new(TooMuch(needed)))),
             false => Ok(()),
         }
     }
@@ -85,14 +87,32 @@ fn sizes(header: &[u8]) -> Option<Sizes> {
 }
 
 impl Sizes {
-    /// A dictionary stays, with its values found beside its bytes; a page does until the next
-    /// one.
-    fn held(&self) -> u64 {
-        match self.is_dictionary {
-            true => 2 * self.uncompressed + self.compressed,
-            false => self.uncompressed + self.compressed,
+    /// What stays of it: a dictionary as its values, a page until the next one.
+    fn held(&self, column: Physical) -> u64 {
+        let is_bytes = matches!(
+            column,
+            Physical::BYTE_ARRAY | Physical::FIXED_LEN_BYTE_ARRAY
+        );
+        match self.is_dictionary && is_bytes {
+            // Where each value stands takes as much again.
+            true => 2 * self.uncompressed,
+            false => self.uncompressed,
         }
     }
+
+    /// What it takes besides while it is decompressed.
+    fn passing(&self) -> u64 {
+        match self.is_dictionary {
+            true => self.compressed + self.uncompressed,
+            false => self.compressed,
+        }
+    }
+}
+
+/// What a column takes of the memory.
+pub(super) struct Needed {
+    pub(super) held: u64,
+    pub(super) passing: u64,
 }
 
 /// What the dictionary and the first page of a column take, in bytes, and what was read to see
@@ -100,16 +120,21 @@ impl Sizes {
 pub(super) fn look(
     access: &Access,
     column: &ColumnChunkMetaData,
-) -> std::result::Result<(u64, Window), LoadError> {
+) -> std::result::Result<(Needed, Window), LoadError> {
     let (start, length) = range(column);
     let mut window = Window::new(access.clone(), start.saturating_add(length));
-    let mut needed = length.min(LEAST);
+    let mut needed = Needed {
+        held: length.min(LEAST),
+        passing: 0,
+    };
     let page = u64::try_from(column.data_page_offset()).unwrap_or(start);
     let mut offsets = vec![start, page];
     offsets.dedup();
     for offset in offsets {
         let header = window.at_least(offset, HEAD)?;
-        needed += sizes(&header).map_or(0, |sizes| sizes.held());
+        let sizes = sizes(&header).unwrap_or_default();
+        needed.held += sizes.held(column.column_type());
+        needed.passing = needed.passing.max(sizes.passing());
     }
     Ok((needed, window))
 }
@@ -128,7 +153,8 @@ fn range(column: &ColumnChunkMetaData) -> (u64, u64) {
 /// The bytes of one column in one row group.
 struct ColumnBytes {
     window: Mutex<Window>,
-    length: u64,
+    access: Access,
+    kind: Physical,
     meter: Meter,
     /// What its dictionary and its page take.
     held: Mutex<(u64, u64)>,
@@ -138,7 +164,7 @@ struct ColumnBytes {
 
 impl Length for ColumnBytes {
     fn len(&self) -> u64 {
-        self.length
+        self.access.size()
     }
 }
 
@@ -155,18 +181,12 @@ impl ColumnBytes {
         let sizes = sizes(header)
             .ok_or_else(|| ParquetError::General("no page begins where one should".to_owned()))?;
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = sizes.held();
-        match sizes.is_dictionary {
-            true => {
-                self.meter.replace(held.0, now)?;
-                held.0 = now;
-            }
-            false => {
-                self.meter.replace(held.1, now)?;
-                held.1 = now;
-            }
-        }
-        Ok(())
+        let now = sizes.held(self.kind);
+        let before = match sizes.is_dictionary {
+            true => std::mem::replace(&mut held.0, now),
+            false => std::mem::replace(&mut held.1, now),
+        };
+        self.meter.replace(before, now, sizes.passing())
     }
 }
 
@@ -174,7 +194,7 @@ impl Drop for ColumnBytes {
     fn drop(&mut self) {
         let held = *self.held.lock().unwrap_or_else(PoisonError::into_inner);
         // Less is never too much.
-        let _ = self.meter.replace(held.0 + held.1, 0);
+        let _ = self.meter.replace(held.0 + held.1, 0, 0);
     }
 }
 
@@ -191,7 +211,14 @@ impl ChunkReader for ColumnBytes {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
-        let bytes = self.read(start, length as u64)?;
+        let bytes = match length as u64 > LEAST {
+            // Not to be kept beside the page that is made of it.
+            true => self
+                .access
+                .read(start, length as u64)
+                .map_err(|error| ParquetError::External(Box::new(error)))?,
+            false => self.read(start, length as u64)?,
+        };
         if bytes.len() < length {
             return Err(ParquetError::EOF(
                 "a page ends behind its column".to_owned(),
@@ -215,7 +242,7 @@ impl Pages {
     /// `in_turn`: where every value is a record, no record goes from one page into the next.
     pub(super) fn new(
         window: Window,
-        size: u64,
+        access: &Access,
         meter: &Meter,
         column: &ColumnChunkMetaData,
         rows: u64,
@@ -225,12 +252,15 @@ impl Pages {
         let peeked = Arc::default();
         let bytes = ColumnBytes {
             window: Mutex::new(window),
-            length: size,
+            access: access.clone(),
+            kind: column.column_type(),
             meter: meter.clone(),
             held: Mutex::default(),
             peeked: Arc::clone(&peeked),
         };
-        let sound = start.checked_add(length).is_some_and(|end| end <= size)
+        let sound = start
+            .checked_add(length)
+            .is_some_and(|end| end <= access.size())
             && column.compressed_size() >= 0
             && column.data_page_offset() >= 0
             && column
@@ -302,6 +332,16 @@ impl PageReader for Pages {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pages_of_all_columns_share_one_limit() {
+        let meter = Meter::new(100);
+        assert!(meter.replace(0, 60, 40).is_ok());
+        assert!(meter.clone().replace(0, 40, 0).is_ok());
+        assert!(meter.replace(60, 60, 1).is_err());
+        assert!(meter.replace(60, 0, 0).is_ok());
+        assert!(meter.replace(0, 60, 0).is_ok());
+    }
 
     #[test]
     fn a_header_begins_with_its_sizes() {
