@@ -81,7 +81,7 @@ impl Arrivage {
         let folder = path.parent().context("a file lies in a folder")?;
         fs::create_dir_all(folder)?;
         // Whole at once: a folder that is watched must not show the half of it.
-        let unfinished = self.path(&format!(".{}", name.replace('/', ".")));
+        let unfinished = self.path(format!(".{}", name.replace('/', ".")));
         fs::write(&unfinished, content)?;
         fs::rename(&unfinished, &path)?;
         Ok(path)
