@@ -48,6 +48,8 @@ pub struct Processor {
 /// What the reading of a file may take: memory, and tries.
 pub(crate) struct Allowance {
     pub(crate) budget: Budget,
+    /// For a decompressor, in bytes.
+    pub(crate) window: u64,
     pub(crate) persistence: Persistence,
 }
 
@@ -165,6 +167,7 @@ impl Processor {
         let mut keeper = self.keep(held.lease, loading, self.settings.stall);
         let allowance = Allowance {
             budget: self.budget.clone(),
+            window: self.settings.window(),
             persistence: Persistence::default(),
         };
         let mut reading = self.read(claim, &job, from.clone(), announced, loading, allowance);
@@ -309,7 +312,7 @@ impl Processor {
             from,
             digests: announced.digests,
             limits: job.pipeline.limits,
-            window: self.settings.window(),
+            window: allowance.window,
             windows: self.settings.windows(),
             progress: Arc::new(move || loading.touch()),
             persistence: allowance.persistence,

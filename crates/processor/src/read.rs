@@ -198,7 +198,8 @@ fn decode(
             }
         };
         while let Some(mut chunk) = decoder.take()? {
-            if let Some(marks) = &marks {
+            // Nobody goes on from the last one.
+            if let Some(marks) = marks.as_ref().filter(|_| !chunk.last) {
                 marks.keep_in(&mut chunk.end);
             }
             if let Some(places) = &places {
@@ -359,7 +360,12 @@ async fn open(source: &Source) -> Result<Opened, LoadError> {
         let first = first_bytes(&mut Box::pin(stream(source, 0, part, None))).await?;
         let place = place(source, codec(source, &first)?);
         let mark = carried::mark(&source.from).filter(|mark| mark.at <= place.at);
-        let begin = mark.map_or(place.at, |mark| mark.at);
+        // Without a mark its checksum is compared only with all bytes.
+        let begin = match (mark, codec(source, &first)?) {
+            (Some(mark), _) => mark.at,
+            (None, Codec::None) => place.at,
+            (None, _) => 0,
+        };
         let stream = stream(source, begin, persistence, Some(verifying(mark)));
         (begin, place, first, Box::pin(stream))
     };

@@ -191,6 +191,7 @@ impl Processor {
         let entry = self.board.enter(&claim.arrival);
         let allowance = Allowance {
             budget: self.budget.sharing(self.small()),
+            window: self.settings.window() / READS as u64,
             persistence: READ(),
         };
         let (from, announced) = (Checkpoint::default(), Announced::default());

@@ -176,7 +176,12 @@ impl Processor {
                 .turn(&scope, &self.settings.owner, signals, many)
                 .await?;
             match &scope {
-                Scope::Among(some) if turn.is_empty() && !some.is_empty() => {
+                Scope::Among(some)
+                    if turn.is_empty()
+                        && !some.is_empty()
+                        && !signals.stop.is_cancelled()
+                        && !shared.over.is_cancelled() =>
+                {
                     scope = Scope::Among(shared.open.after(some.last().copied()));
                 }
                 _ => return Ok(turn),

@@ -191,12 +191,16 @@ impl Chunk {
     }
 
     /// Leaves nothing behind of rows that were refused, be it now or by what else waits
-    /// for the commit.
-    async fn settle(&mut self, added: Result<()>) -> Result<()> {
+    /// for the commit. `gathered`: they are not in the table yet.
+    async fn settle(&mut self, added: Result<()>, gathered: bool) -> Result<()> {
         let judged = match added {
             Ok(()) => {
-                self.run("SET CONSTRAINTS ALL IMMEDIATE; RELEASE SAVEPOINT rows".to_owned())
-                    .await
+                let judge = if gathered {
+                    ""
+                } else {
+                    "SET CONSTRAINTS ALL IMMEDIATE; "
+                };
+                self.run(format!("{judge}RELEASE SAVEPOINT rows")).await
             }
             refused => refused,
         };
@@ -219,7 +223,7 @@ impl ChunkTransaction for Chunk {
         }
         self.run("SAVEPOINT rows".to_owned()).await?;
         let added = self.add(rows, range).await;
-        self.settle(added).await
+        self.settle(added, self.destination.atomic).await
     }
 
     async fn make_way(&mut self) -> Result<()> {
@@ -229,7 +233,7 @@ impl ChunkTransaction for Chunk {
     async fn publish(&mut self, records: RangeInclusive<u64>) -> Result<()> {
         self.run("SAVEPOINT rows".to_owned()).await?;
         let shown = self.show(&records).await;
-        self.settle(shown).await
+        self.settle(shown, false).await
     }
 
     async fn reject_staged(&mut self, record: u64, reason: &str) -> Result<()> {

@@ -29,6 +29,7 @@ pub(super) struct Making {
 /// What a chunk holds.
 #[derive(Clone, Copy, Default)]
 struct Held {
+    columns: usize,
     rows: usize,
     text: usize,
     raw: usize,
@@ -56,6 +57,7 @@ impl Making {
         Self {
             entry: self.entry.clone(),
             before: Held {
+                columns: self.columns.len(),
                 rows: self.rows.len(),
                 text: self.rows.text_bytes(),
                 raw: self.raw.len(),
@@ -69,12 +71,13 @@ impl Making {
     /// grows bit by bit is copied again and again, and takes twice as much in the end.
     pub(super) fn make_room(&mut self, target: ChunkTarget) {
         let Held {
+            columns,
             rows,
             text,
             raw,
             weight,
         } = self.before;
-        if weight == 0 || !self.rows.is_empty() {
+        if weight == 0 || !self.rows.is_empty() || columns != self.columns.len() {
             return;
         }
         let scaled = |size: usize| size.saturating_mul(target.bytes) / weight;

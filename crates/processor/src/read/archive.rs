@@ -60,6 +60,7 @@ pub(super) async fn read(
     opened: Opened,
     pieces: &mpsc::Sender<Result<Piece, LoadError>>,
 ) -> Result<(), LoadError> {
+    opened.marks.of_archive();
     let entries = Entries::new(source, pieces);
     match kind {
         Kind::Zip => zip::read(source, opened, entries).await,

@@ -22,7 +22,7 @@ const APART: u64 = 4 << 20;
 /// hundreds of megabytes: then later ones are not kept.
 const MOST_PLACES: usize = 64;
 
-/// More marks are not either; then the oldest go.
+/// More marks are not either; then older ones go.
 const MOST: usize = 4096;
 
 /// What was told of the bytes that are read, and is in no checkpoint yet.
@@ -66,13 +66,19 @@ impl Marks {
         };
     }
 
+    /// Checkpoints of an archive count other bytes.
+    pub(super) fn of_archive(&self) {
+        self.lock().places = Places::All;
+    }
+
     /// Where a reader tells how far the checksum has come.
     pub(super) fn marked(&self) -> Marked {
         let marks = self.clone();
         Arc::new(move |mark| {
             let checksums = &mut marks.lock().checksums;
             if checksums.len() == MOST {
-                checksums.pop_front();
+                // The first may be the one that the next checkpoint needs.
+                checksums.remove(1);
             }
             checksums.push_back(mark);
         })
@@ -169,7 +175,7 @@ pub(super) fn mark(checkpoint: &Checkpoint) -> Option<Mark> {
 pub(super) fn place(checkpoint: &Checkpoint) -> Option<Place> {
     let place = state(checkpoint)?.get_mut(PLACE)?.take();
     let place: Place = serde_json::from_value(place).ok()?;
-    (place.out <= checkpoint.offset).then_some(place)
+    (place.out <= checkpoint.offset && place.is_readable()).then_some(place)
 }
 
 fn state(checkpoint: &Checkpoint) -> Option<Value> {

@@ -30,6 +30,14 @@ pub(super) struct Middle {
     window: String,
 }
 
+impl Place {
+    /// Whether it is written as it is here.
+    pub(super) fn is_readable(&self) -> bool {
+        let middle = self.middle.as_ref();
+        middle.is_none_or(|middle| middle.block().is_ok())
+    }
+}
+
 impl Middle {
     pub(super) fn new(block: &Block, crc: u32, length: u32) -> Self {
         Self {

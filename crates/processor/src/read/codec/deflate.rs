@@ -197,9 +197,9 @@ impl Seeker {
                 if outputs.len() < ENOUGH && inputs.len() < TOO_MANY {
                     return Sought::Nothing;
                 }
-                let enough = &outputs[..outputs.len().min(ENOUGH)];
                 let (last, window) = (*last, std::mem::take(window));
-                let found = tell(last, window, inputs, enough);
+                let enough = outputs.get(..ENOUGH);
+                let found = enough.and_then(|enough| tell(last, window, inputs, enough));
                 self.seeking = Seeking::Not;
                 found.map_or(Sought::Lost, Sought::Found)
             }

@@ -105,6 +105,9 @@ impl<R: AsyncBufRead + Unpin> AsyncRead for Member<R> {
                     read.extend_from_slice(&input[..input.len().min(LONGEST_HEADER)]);
                     match header(read)? {
                         Some(length) => (length - before, 0, Some(Stage::Body)),
+                        None if read.len() > LONGEST_HEADER => {
+                            return Poll::Ready(Err(broken("its header does not end")));
+                        }
                         None => (read.len() - before, 0, None),
                     }
                 }
@@ -199,9 +202,6 @@ fn header(bytes: &[u8]) -> io::Result<Option<usize>> {
     let known = bytes.len().min(MAGIC.len());
     if bytes[..known] != MAGIC[..known] {
         return Err(broken("what follows is no member of a gzip file"));
-    }
-    if bytes.len() > LONGEST_HEADER {
-        return Err(broken("its header does not end"));
     }
     let Some(flags) = bytes.get(3) else {
         return Ok(None);

@@ -22,7 +22,12 @@ impl Assembly {
             leaf.begin_record()?;
         }
         self.fields(root, out);
-        Ok(())
+        self.leaves.iter().try_for_each(Leaf::end_record)
+    }
+
+    /// Says so where something is left behind the last record.
+    pub(super) fn end(&mut self) -> Result<()> {
+        self.leaves.iter_mut().try_for_each(Leaf::end)
     }
 
     fn fields(&mut self, fields: &[Field], out: &mut Lines) {
@@ -62,7 +67,7 @@ impl Assembly {
                 }
                 out.push(b"[");
                 self.node(element, out);
-                while self.repeats(*first, *repeats) {
+                while self.repeats(*first..*last, *repeats) {
                     out.push(b",");
                     self.node(element, out);
                 }
@@ -82,7 +87,7 @@ impl Assembly {
                 }
                 out.push(b"{");
                 self.entry(*key, value.as_deref(), out);
-                while self.repeats(*first, *repeats) {
+                while self.repeats(*first..*last, *repeats) {
                     out.push(b",");
                     self.entry(*key, value.as_deref(), out);
                 }
@@ -99,9 +104,14 @@ impl Assembly {
         }
     }
 
-    /// Whether another element of the same list follows.
-    fn repeats(&self, leaf: usize, level: i16) -> bool {
-        self.leaves[leaf].rep() >= level
+    /// Whether another element of the same list follows: in all of its columns, or in none.
+    fn repeats(&mut self, leaves: std::ops::Range<usize>, level: i16) -> bool {
+        let first = self.leaves[leaves.start].rep();
+        let repeats = first >= level;
+        for leaf in &mut self.leaves[leaves] {
+            leaf.agree((leaf.rep() >= level) == repeats);
+        }
+        repeats
     }
 
     /// Writes what is NULL or empty, and steps over its levels.

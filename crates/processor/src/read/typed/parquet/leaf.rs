@@ -28,9 +28,13 @@ pub(super) struct Leaf {
     reps: Vec<i16>,
     levels: usize,
     at: usize,
+    /// Where the record's levels begin.
+    start: usize,
     /// The next value.
     value: usize,
     batch: usize,
+    /// A record took levels or values that are none of its own.
+    broken: bool,
 }
 
 impl Leaf {
@@ -42,8 +46,10 @@ impl Leaf {
             reps: Vec::new(),
             levels: 0,
             at: 0,
+            start: 0,
             value: 0,
             batch: FIRST,
+            broken: false,
         }
     }
 
@@ -65,6 +71,32 @@ impl Leaf {
 
     /// Reads on when a record begins and nothing is left.
     pub(super) fn begin_record(&mut self) -> Result<()> {
+        self.fill()?;
+        self.start = self.at;
+        match self.rep() {
+            0 => Ok(()),
+            _ => Err(disagree()),
+        }
+    }
+
+    /// Says so where the last record has not taken what is its own, or more than that.
+    pub(super) fn end_record(&self) -> Result<()> {
+        let has_ended = self.at >= self.levels || self.rep() == 0;
+        match has_ended && self.at > self.start && !self.broken {
+            true => Ok(()),
+            false => Err(disagree()),
+        }
+    }
+
+    /// Says so where something is left behind the last record.
+    pub(super) fn end(&mut self) -> Result<()> {
+        match self.at < self.levels || self.column.skip(1)? > 0 {
+            true => Err(disagree()),
+            false => Ok(()),
+        }
+    }
+
+    fn fill(&mut self) -> Result<()> {
         if self.at < self.levels {
             return Ok(());
         }
@@ -95,13 +127,20 @@ impl Leaf {
         self.reps.get(self.at).copied().unwrap_or_default()
     }
 
+    /// Whether its levels are as those of the columns beside it.
+    pub(super) fn agree(&mut self, agrees: bool) {
+        self.broken |= !agrees;
+    }
+
     /// Writes the next value, where there is room, and steps over it.
     pub(super) fn take(&mut self, out: Option<&mut Vec<u8>>) {
+        let is_of_next = self.at > self.start && self.rep() == 0;
+        self.broken |= self.at >= self.levels || is_of_next;
         let is_null = self.max_def > 0 && self.def() < self.max_def;
         if let Some(out) = out {
             match is_null {
                 true => text::null(out),
-                false => self.column.write(self.value, out),
+                false => self.broken |= !self.column.write(self.value, out),
             }
         }
         self.value += usize::from(!is_null);
@@ -123,6 +162,10 @@ impl Leaf {
     }
 }
 
+fn disagree() -> ParquetError {
+    ParquetError::General("its columns do not agree where a record ends".to_owned())
+}
+
 fn too_few() -> ParquetError {
     ParquetError::EOF("a column has fewer values than its row group has rows".to_owned())
 }
@@ -140,7 +183,8 @@ trait Column {
 
     fn skip(&mut self, records: usize) -> Result<usize>;
 
-    fn write(&self, value: usize, out: &mut Vec<u8>);
+    /// Whether there is such a value.
+    fn write(&self, value: usize, out: &mut Vec<u8>) -> bool;
 }
 
 struct Typed<T: DataType> {
@@ -171,11 +215,12 @@ where
         self.reader.skip_records(records)
     }
 
-    fn write(&self, value: usize, out: &mut Vec<u8>) {
-        match self.values.get(value) {
-            Some(value) => value.write(self.form, out),
-            None => text::null(out),
+    fn write(&self, value: usize, out: &mut Vec<u8>) -> bool {
+        let value = self.values.get(value);
+        if let Some(value) = value {
+            value.write(self.form, out);
         }
+        value.is_some()
     }
 }
 

@@ -138,7 +138,7 @@ fn read_group(
         let bytes_read = place.bytes_read + u64::try_from(done).unwrap_or_default();
         out.end_line(bytes_read.min(access.size()))?;
     }
-    Ok(())
+    assembly.end().map_err(|error| failed(error, access))
 }
 
 fn check_codec(codec: Compression) -> Result<(), LoadError> {
