@@ -360,11 +360,11 @@ async fn open(source: &Source) -> Result<Opened, LoadError> {
         let first = first_bytes(&mut Box::pin(stream(source, 0, part, None))).await?;
         let place = place(source, codec(source, &first)?);
         let mark = carried::mark(&source.from).filter(|mark| mark.at <= place.at);
-        // Without a mark its checksum is compared only with all bytes.
-        let begin = match (mark, codec(source, &first)?) {
-            (Some(mark), _) => mark.at,
-            (None, Codec::None) => place.at,
-            (None, _) => 0,
+        let begin = match mark {
+            Some(mark) => mark.at,
+            None if codec(source, &first)? == Codec::None => place.at,
+            None if compares_all(source).await => 0,
+            None => place.at,
         };
         let stream = stream(source, begin, persistence, Some(verifying(mark)));
         (begin, place, first, Box::pin(stream))
@@ -387,6 +387,17 @@ async fn open(source: &Source) -> Result<Opened, LoadError> {
         skip: offset - out,
         marks,
     })
+}
+
+/// Whether something is compared with all bytes of the object, and only with all: what an
+/// answer with the whole of it states, or a checksum of which no part can be told.
+async fn compares_all(source: &Source) -> bool {
+    let in_one = source
+        .object
+        .size
+        .is_none_or(|size| size <= source.persistence.part);
+    let stated = || source.store.digests(&source.object);
+    in_one || !stated().await.is_ok_and(|stated| stated.is_empty())
 }
 
 /// Where to go on reading.

@@ -10,6 +10,28 @@ mod postgres {
     const PIPELINE: &str =
         "[[pipeline]]\nname = \"items\"\nmatch = [\"in/**/*.csv\"]\ntable = \"items\"\n";
 
+    /// They are taken out and brought in again in one transaction, which is all that a deferred
+    /// constraint looks at.
+    #[tokio::test]
+    async fn rows_that_are_replaced_may_be_referred_to() -> Result<()> {
+        let to = Destination::postgres().await?;
+        to.sql(
+            "CREATE TABLE items (id bigint PRIMARY KEY, name text, _arrival_id bigint);
+             CREATE TABLE sold (id bigint REFERENCES items DEFERRABLE INITIALLY DEFERRED)",
+        )
+        .await?;
+        let replace = format!("{PIPELINE}mode = \"replace\"\n");
+        let arrivage = Arrivage::new(&to.url(), &replace)?;
+        arrivage.file("in/a.csv", "id,name\n1,one\n2,two\n")?;
+        arrivage.run(&["load", "in/a.csv"]).await?.expect(0);
+        to.sql("INSERT INTO sold VALUES (2)").await?;
+        arrivage.file("in/a.csv", "id,name\n1,ONE\n2,TWO\n")?;
+        arrivage.run(&["load", "in/a.csv"]).await?.expect(0);
+        let names = to.sql("SELECT name FROM items ORDER BY id").await?;
+        assert_eq!(names, "ONE\nTWO");
+        Ok(())
+    }
+
     /// Fault 33: one record of three is refused, whatever refuses it, in both modes.
     #[tokio::test]
     async fn a_refused_record_becomes_a_reject_with_its_sqlstate() -> Result<()> {
