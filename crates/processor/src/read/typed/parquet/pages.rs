@@ -1,5 +1,6 @@
 //! The pages of one column in one row group, and the memory that they take.
 
+use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -152,7 +153,7 @@ fn range(column: &ColumnChunkMetaData) -> (u64, u64) {
 
 /// The bytes of one column in one row group.
 struct ColumnBytes {
-    window: Mutex<Window>,
+    window: Arc<Mutex<Window>>,
     access: Access,
     kind: Physical,
     meter: Meter,
@@ -199,7 +200,7 @@ impl Drop for ColumnBytes {
 }
 
 impl ChunkReader for ColumnBytes {
-    type T = bytes::buf::Reader<Bytes>;
+    type T = Forwards;
 
     /// Is called where a page begins; or behind its header, if that was looked at.
     fn get_read(&self, start: u64) -> Result<Self::T> {
@@ -207,7 +208,11 @@ impl ChunkReader for ColumnBytes {
         if !self.peeked.load(Ordering::Relaxed) {
             self.count(&bytes)?;
         }
-        Ok(bytes.reader())
+        Ok(Forwards {
+            window: Arc::clone(&self.window),
+            at: start,
+            bytes,
+        })
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
@@ -225,6 +230,42 @@ impl ChunkReader for ColumnBytes {
             ));
         }
         Ok(bytes.slice(..length))
+    }
+}
+
+/// The bytes of a column from one of them on, however long a header is.
+struct Forwards {
+    window: Arc<Mutex<Window>>,
+    at: u64,
+    bytes: Bytes,
+}
+
+impl Read for Forwards {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.bytes.is_empty() {
+            let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+            self.bytes = window.at_least(self.at, 1).map_err(io::Error::other)?;
+        }
+        let length = into.len().min(self.bytes.len());
+        self.bytes
+            .split_to(length)
+            .copy_to_slice(&mut into[..length]);
+        self.at += length as u64;
+        Ok(length)
+    }
+}
+
+/// An error of ours that went through a reader, as itself again.
+fn unwrapped(error: ParquetError) -> ParquetError {
+    let ParquetError::External(inner) = error else {
+        return error;
+    };
+    match inner.downcast::<io::Error>() {
+        Ok(error) => match error.downcast::<LoadError>() {
+            Ok(error) => ParquetError::External(Box::new(error)),
+            Err(error) => ParquetError::External(Box::new(error)),
+        },
+        Err(inner) => ParquetError::External(inner),
     }
 }
 
@@ -251,7 +292,7 @@ impl Pages {
         let (start, length) = range(column);
         let peeked = Arc::default();
         let bytes = ColumnBytes {
-            window: Mutex::new(window),
+            window: Arc::new(Mutex::new(window)),
             access: access.clone(),
             kind: column.column_type(),
             meter: meter.clone(),
@@ -297,21 +338,21 @@ impl PageReader for Pages {
         }
         let page = self.inner.get_next_page();
         self.peeked.store(false, Ordering::Relaxed);
-        let page = page?;
+        let page = page.map_err(unwrapped)?;
         self.paused =
             self.in_turn && matches!(page, Some(Page::DataPage { .. } | Page::DataPageV2 { .. }));
         Ok(page)
     }
 
     fn peek_next_page(&mut self) -> Result<Option<PageMetadata>> {
-        let page = self.inner.peek_next_page()?;
+        let page = self.inner.peek_next_page().map_err(unwrapped)?;
         self.peeked.store(page.is_some(), Ordering::Relaxed);
         Ok(page)
     }
 
     fn skip_next_page(&mut self) -> Result<()> {
         self.peeked.store(false, Ordering::Relaxed);
-        self.inner.skip_next_page()
+        self.inner.skip_next_page().map_err(unwrapped)
     }
 
     fn supports_deferred_dictionary(&self) -> bool {
@@ -331,7 +372,15 @@ impl PageReader for Pages {
 
 #[cfg(test)]
 mod tests {
+    use ::parquet::basic::{Compression, Repetition};
+    use ::parquet::schema::types::{ColumnDescriptor, ColumnPath, Type};
+    use arrivage_model::{Checkpoint, Limits, Location};
+    use arrivage_store::{FolderStore, Persistence, Store};
+    use tokio::runtime::Handle;
+    use tokio::sync::mpsc;
+
     use super::*;
+    use crate::read::Source;
 
     #[test]
     fn pages_of_all_columns_share_one_limit() {
@@ -359,5 +408,95 @@ mod tests {
         check(b"\x15\x00\x15", None);
         check(b"\x19\x00\x15\x02\x15\x04", None);
         check(b"", None);
+    }
+
+    /// An object of these bytes, all of which are one column of this type.
+    struct Column {
+        bytes: Vec<u8>,
+        kind: Physical,
+        codec: Compression,
+        /// A dictionary comes first.
+        has_dictionary: bool,
+    }
+
+    impl Column {
+        fn metadata(&self) -> ColumnChunkMetaData {
+            let kind = Type::primitive_type_builder("texts", self.kind);
+            let kind = kind.with_repetition(Repetition::REQUIRED).build();
+            let path = ColumnPath::from("texts");
+            let column = ColumnDescriptor::new(Arc::new(kind.expect("a type")), 0, 0, path);
+            ColumnChunkMetaData::builder(Arc::new(column))
+                .set_compression(self.codec)
+                .set_total_compressed_size(self.bytes.len() as i64)
+                .set_dictionary_page_offset(self.has_dictionary.then_some(0))
+                .build()
+                .expect("metadata")
+        }
+
+        /// All its pages, or the first error.
+        async fn pages(self) -> Result<Vec<Page>> {
+            let folder = tempfile::tempdir().expect("a folder");
+            std::fs::write(folder.path().join("column"), &self.bytes).expect("a file");
+            let roots = [("drop".to_owned(), folder.path().to_owned())];
+            let store = FolderStore::new(roots.into());
+            let location = Location::folder("drop", "column");
+            let source = Source {
+                object: store.head(&location, None).await.expect("an object"),
+                store: Arc::new(store),
+                from: Checkpoint::default(),
+                digests: Vec::new(),
+                limits: Limits::default(),
+                window: 8 << 20,
+                windows: 8,
+                progress: Arc::new(|| {}),
+                persistence: Persistence::default(),
+            };
+            let (blocks, _pieces) = mpsc::channel(1);
+            let (size, meter) = (self.bytes.len() as u64, Meter::new(8 << 20));
+            let access = Access::new(Arc::new(source), blocks, Handle::current(), size);
+            let reading = tokio::task::spawn_blocking(move || {
+                let window = Window::new(access.clone(), size);
+                Pages::new(window, &access, &meter, &self.metadata(), 1, false)?.collect()
+            });
+            reading.await.expect("does not panic")
+        }
+    }
+
+    fn number(value: usize) -> Vec<u8> {
+        let mut bytes = vec![0x15];
+        let mut left = value << 1;
+        while left > 0x7f {
+            bytes.push(left as u8 | 0x80);
+            left >>= 7;
+        }
+        bytes.push(left as u8);
+        bytes
+    }
+
+    /// A page whose header ends with these bytes.
+    fn page(kind: usize, uncompressed: usize, compressed: &[u8], rest: &[&[u8]]) -> Vec<u8> {
+        let sizes = [kind, uncompressed, compressed.len()].map(number);
+        [&sizes.concat(), &rest.concat(), &b"\0"[..], compressed].concat()
+    }
+
+    /// So many plain values.
+    fn values(number_of: usize) -> Vec<u8> {
+        [&number(number_of)[..], b"\x15\0\x15\x06\x15\x06"].concat()
+    }
+
+    /// Wherever a part of the object ends that was read at once.
+    #[tokio::test]
+    async fn a_header_may_be_long() {
+        let text = |length: u8| [&[0x18, length][..], &vec![b'x'; length.into()]].concat();
+        let statistics = [b"\x1c", &text(90)[..], &text(90), b"\0"].concat();
+        let page = page(0, 34, &[7; 34], &[b"\x2c", &values(1), &statistics, b"\0"]);
+        let column = Column {
+            bytes: page.repeat(2000),
+            kind: Physical::BYTE_ARRAY,
+            codec: Compression::UNCOMPRESSED,
+            has_dictionary: false,
+        };
+        assert!(column.bytes.len() as u64 > 4 * LEAST);
+        assert_eq!(column.pages().await.expect("pages").len(), 2000);
     }
 }
