@@ -463,8 +463,13 @@ mod tests {
     }
 
     fn number(value: usize) -> Vec<u8> {
+        number_of_bits(value as u32)
+    }
+
+    /// The next field, an i32.
+    fn number_of_bits(value: u32) -> Vec<u8> {
         let mut bytes = vec![0x15];
-        let mut left = value << 1;
+        let mut left = (value << 1) ^ (value.cast_signed() >> 31).cast_unsigned();
         while left > 0x7f {
             bytes.push(left as u8 | 0x80);
             left >>= 7;
@@ -498,5 +503,22 @@ mod tests {
         };
         assert!(column.bytes.len() as u64 > 4 * LEAST);
         assert_eq!(column.pages().await.expect("pages").len(), 2000);
+    }
+
+    #[tokio::test]
+    async fn a_page_that_is_not_as_it_was_written_is_broken() {
+        let check = async |bytes: &[u8; 4], is_sound: bool| {
+            let crc = number_of_bits(crc32fast::hash(&[1, 2, 3, 4]));
+            let bytes = page(0, 4, bytes, &[&crc, b"\x1c", &values(1), b"\0"]);
+            let column = Column {
+                bytes,
+                kind: Physical::INT32,
+                codec: Compression::UNCOMPRESSED,
+                has_dictionary: false,
+            };
+            assert_eq!(column.pages().await.is_ok(), is_sound);
+        };
+        check(&[1, 2, 3, 4], true).await;
+        check(&[1, 2, 3, 5], false).await;
     }
 }
