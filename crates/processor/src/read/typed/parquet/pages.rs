@@ -272,6 +272,8 @@ fn unwrapped(error: ParquetError) -> ParquetError {
 /// The pages of one column, one after the other.
 pub(super) struct Pages {
     inner: SerializedPageReader<ColumnBytes>,
+    /// The fewest bits that a value of its dictionary takes.
+    least_bits: u64,
     /// After each page of values it says once that there are no more: so that one call reads
     /// values of one page only.
     in_turn: bool,
@@ -315,10 +317,45 @@ impl Pages {
         let inner = SerializedPageReader::new(Arc::new(bytes), column, rows, None)?;
         Ok(Self {
             inner,
+            least_bits: least_bits(column),
             in_turn,
             paused: false,
             peeked,
         })
+    }
+}
+
+/// The fewest bits that a plain value takes.
+fn least_bits(column: &ColumnChunkMetaData) -> u64 {
+    match column.column_type() {
+        Physical::BOOLEAN => 1,
+        // A text has its length before it.
+        Physical::INT32 | Physical::FLOAT | Physical::BYTE_ARRAY => 32,
+        Physical::INT64 | Physical::DOUBLE => 64,
+        Physical::INT96 => 96,
+        Physical::FIXED_LEN_BYTE_ARRAY => {
+            let length = u64::try_from(column.column_descr().type_length());
+            8 * length.unwrap_or_default().max(1)
+        }
+    }
+}
+
+impl Pages {
+    /// Memory is taken for as many values as a dictionary says that it has.
+    fn believe(&self, page: &Page) -> Result<()> {
+        let Page::DictionaryPage {
+            buf, num_values, ..
+        } = page
+        else {
+            return Ok(());
+        };
+        let bits = u64::from(*num_values).saturating_mul(self.least_bits);
+        match bits > 8 * buf.len() as u64 {
+            true => Err(ParquetError::General(
+                "a dictionary is too short for its values".to_owned(),
+            )),
+            false => Ok(()),
+        }
     }
 }
 
@@ -339,6 +376,7 @@ impl PageReader for Pages {
         let page = self.inner.get_next_page();
         self.peeked.store(false, Ordering::Relaxed);
         let page = page.map_err(unwrapped)?;
+        page.iter().try_for_each(|page| self.believe(page))?;
         self.paused =
             self.in_turn && matches!(page, Some(Page::DataPage { .. } | Page::DataPageV2 { .. }));
         Ok(page)
@@ -360,7 +398,9 @@ impl PageReader for Pages {
     }
 
     fn take_deferred_dictionary(&mut self) -> Result<Option<Page>> {
-        self.inner.take_deferred_dictionary()
+        let page = self.inner.take_deferred_dictionary()?;
+        page.iter().try_for_each(|page| self.believe(page))?;
+        Ok(page)
     }
 
     fn at_record_boundary(&mut self) -> Result<bool> {
@@ -463,11 +503,11 @@ mod tests {
     }
 
     fn number(value: usize) -> Vec<u8> {
-        number_of_bits(value as u32)
+        field(value as u32)
     }
 
     /// The next field, an i32.
-    fn number_of_bits(value: u32) -> Vec<u8> {
+    fn field(value: u32) -> Vec<u8> {
         let mut bytes = vec![0x15];
         let mut left = (value << 1) ^ (value.cast_signed() >> 31).cast_unsigned();
         while left > 0x7f {
@@ -508,7 +548,7 @@ mod tests {
     #[tokio::test]
     async fn a_page_that_is_not_as_it_was_written_is_broken() {
         let check = async |bytes: &[u8; 4], is_sound: bool| {
-            let crc = number_of_bits(crc32fast::hash(&[1, 2, 3, 4]));
+            let crc = field(crc32fast::hash(&[1, 2, 3, 4]));
             let bytes = page(0, 4, bytes, &[&crc, b"\x1c", &values(1), b"\0"]);
             let column = Column {
                 bytes,
@@ -520,5 +560,28 @@ mod tests {
         };
         check(&[1, 2, 3, 4], true).await;
         check(&[1, 2, 3, 5], false).await;
+    }
+
+    #[tokio::test]
+    async fn a_dictionary_has_room_for_its_values() {
+        let check = async |kind: Physical, number_of: usize, is_sound: bool| {
+            let counted = [&number(number_of)[..], b"\x15\0\0"].concat();
+            let column = Column {
+                bytes: page(2, 16, &[0; 16], &[b"\x4c", &counted]),
+                kind,
+                codec: Compression::UNCOMPRESSED,
+                has_dictionary: true,
+            };
+            let read = column.pages().await.is_ok();
+            assert_eq!(read, is_sound, "{kind} {number_of}");
+        };
+        check(Physical::BYTE_ARRAY, 4, true).await;
+        check(Physical::BYTE_ARRAY, 5, false).await;
+        check(Physical::INT32, 4, true).await;
+        check(Physical::INT32, i32::MAX as usize, false).await;
+        check(Physical::INT64, 2, true).await;
+        check(Physical::INT64, 3, false).await;
+        check(Physical::BOOLEAN, 128, true).await;
+        check(Physical::BOOLEAN, 129, false).await;
     }
 }
