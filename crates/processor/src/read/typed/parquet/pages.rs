@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ::parquet::basic::Type as Physical;
+use ::parquet::basic::{Compression, Type as Physical};
 use ::parquet::column::page::{Page, PageMetadata, PageReader};
 use ::parquet::errors::{ParquetError, Result};
 use ::parquet::file::metadata::ColumnChunkMetaData;
@@ -12,6 +12,7 @@ use ::parquet::file::reader::{ChunkReader, Length};
 use ::parquet::file::serialized_reader::SerializedPageReader;
 use bytes::Buf;
 use bytes::Bytes;
+use flate2::read::MultiGzDecoder;
 
 use crate::fate::LoadError;
 use crate::read::typed::access::{Access, LEAST, Window};
@@ -157,10 +158,17 @@ struct ColumnBytes {
     access: Access,
     kind: Physical,
     meter: Meter,
-    /// What its dictionary and its page take.
-    held: Mutex<(u64, u64)>,
+    /// What the headers of its dictionary and its page say.
+    counted: Mutex<Counted>,
     /// The header of the next page was looked at, and counted.
     peeked: Arc<AtomicBool>,
+}
+
+/// What was counted last.
+#[derive(Default)]
+struct Counted {
+    dictionary: Sizes,
+    page: Sizes,
 }
 
 impl Length for ColumnBytes {
@@ -181,21 +189,22 @@ impl ColumnBytes {
     fn count(&self, header: &[u8]) -> Result<()> {
         let sizes = sizes(header)
             .ok_or_else(|| ParquetError::General("no page begins where one should".to_owned()))?;
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = sizes.held(self.kind);
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let (now, passing) = (sizes.held(self.kind), sizes.passing());
         let before = match sizes.is_dictionary {
-            true => std::mem::replace(&mut held.0, now),
-            false => std::mem::replace(&mut held.1, now),
+            true => std::mem::replace(&mut counted.dictionary, sizes),
+            false => std::mem::replace(&mut counted.page, sizes),
         };
-        self.meter.replace(before, now, sizes.passing())
+        self.meter.replace(before.held(self.kind), now, passing)
     }
 }
 
 impl Drop for ColumnBytes {
     fn drop(&mut self) {
-        let held = *self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = counted.dictionary.held(self.kind) + counted.page.held(self.kind);
         // Less is never too much.
-        let _ = self.meter.replace(held.0 + held.1, 0, 0);
+        let _ = self.meter.replace(held, 0, 0);
     }
 }
 
@@ -272,6 +281,9 @@ fn unwrapped(error: ParquetError) -> ParquetError {
 /// The pages of one column, one after the other.
 pub(super) struct Pages {
     inner: SerializedPageReader<ColumnBytes>,
+    bytes: Arc<ColumnBytes>,
+    /// The library would inflate whatever there is: it is told that nothing is compressed.
+    is_gzip: bool,
     /// The fewest bits that a value of its dictionary takes.
     least_bits: u64,
     /// After each page of values it says once that there are no more: so that one call reads
@@ -298,7 +310,7 @@ impl Pages {
             access: access.clone(),
             kind: column.column_type(),
             meter: meter.clone(),
-            held: Mutex::default(),
+            counted: Mutex::default(),
             peeked: Arc::clone(&peeked),
         };
         let sound = start
@@ -314,9 +326,20 @@ impl Pages {
             return Err(ParquetError::General(message.to_owned()));
         }
         let rows = usize::try_from(rows)?;
-        let inner = SerializedPageReader::new(Arc::new(bytes), column, rows, None)?;
+        let bytes = Arc::new(bytes);
+        let is_gzip = matches!(column.compression(), Compression::GZIP(_));
+        let inner = match is_gzip {
+            true => {
+                let column = column.clone().into_builder();
+                let column = column.set_compression(Compression::UNCOMPRESSED).build()?;
+                SerializedPageReader::new(Arc::clone(&bytes), &column, rows, None)?
+            }
+            false => SerializedPageReader::new(Arc::clone(&bytes), column, rows, None)?,
+        };
         Ok(Self {
             inner,
+            bytes,
+            is_gzip,
             least_bits: least_bits(column),
             in_turn,
             paused: false,
@@ -340,7 +363,53 @@ fn least_bits(column: &ColumnChunkMetaData) -> u64 {
     }
 }
 
+/// A page behind its levels, inflated to the length that was counted for it, and no further.
+fn inflate(page: &Bytes, levels: usize, length: u64) -> Result<Bytes> {
+    let wrong = || ParquetError::General("a page is not as long as it says".to_owned());
+    let length = usize::try_from(length)?;
+    let (levels, compressed) = page.split_at_checked(levels).ok_or_else(wrong)?;
+    let left = length.checked_sub(levels.len()).ok_or_else(wrong)?;
+    let mut inflated = vec![0; length];
+    let (before, values) = inflated.split_at_mut(levels.len());
+    before.copy_from_slice(levels);
+    // A page of NULLs alone has no values, compressed or not.
+    if left > 0 {
+        let mut decoder = MultiGzDecoder::new(compressed);
+        decoder.read_exact(values)?;
+        if decoder.read(&mut [0])? > 0 {
+            return Err(wrong());
+        }
+    }
+    Ok(inflated.into())
+}
+
 impl Pages {
+    /// Makes of what the library hands on what may be read.
+    fn open(&self, page: &mut Page) -> Result<()> {
+        if self.is_gzip {
+            let counted = &self.bytes.counted;
+            let counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
+            match page {
+                Page::DictionaryPage { buf, .. } => {
+                    *buf = inflate(buf, 0, counted.dictionary.uncompressed)?;
+                }
+                Page::DataPage { buf, .. } => *buf = inflate(buf, 0, counted.page.uncompressed)?,
+                Page::DataPageV2 {
+                    buf,
+                    def_levels_byte_len,
+                    rep_levels_byte_len,
+                    is_compressed: true,
+                    ..
+                } => {
+                    let levels = *def_levels_byte_len as usize + *rep_levels_byte_len as usize;
+                    *buf = inflate(buf, levels, counted.page.uncompressed)?;
+                }
+                Page::DataPageV2 { .. } => {}
+            }
+        }
+        self.believe(page)
+    }
+
     /// Memory is taken for as many values as a dictionary says that it has.
     fn believe(&self, page: &Page) -> Result<()> {
         let Page::DictionaryPage {
@@ -375,8 +444,8 @@ impl PageReader for Pages {
         }
         let page = self.inner.get_next_page();
         self.peeked.store(false, Ordering::Relaxed);
-        let page = page.map_err(unwrapped)?;
-        page.iter().try_for_each(|page| self.believe(page))?;
+        let mut page = page.map_err(unwrapped)?;
+        page.iter_mut().try_for_each(|page| self.open(page))?;
         self.paused =
             self.in_turn && matches!(page, Some(Page::DataPage { .. } | Page::DataPageV2 { .. }));
         Ok(page)
@@ -398,8 +467,8 @@ impl PageReader for Pages {
     }
 
     fn take_deferred_dictionary(&mut self) -> Result<Option<Page>> {
-        let page = self.inner.take_deferred_dictionary()?;
-        page.iter().try_for_each(|page| self.believe(page))?;
+        let mut page = self.inner.take_deferred_dictionary()?;
+        page.iter_mut().try_for_each(|page| self.open(page))?;
         Ok(page)
     }
 
@@ -412,10 +481,11 @@ impl PageReader for Pages {
 
 #[cfg(test)]
 mod tests {
-    use ::parquet::basic::{Compression, Repetition};
+    use ::parquet::basic::{GzipLevel, Repetition};
     use ::parquet::schema::types::{ColumnDescriptor, ColumnPath, Type};
     use arrivage_model::{Checkpoint, Limits, Location};
     use arrivage_store::{FolderStore, Persistence, Store};
+    use flate2::read::GzEncoder;
     use tokio::runtime::Handle;
     use tokio::sync::mpsc;
 
@@ -583,5 +653,46 @@ mod tests {
         check(Physical::INT64, 3, false).await;
         check(Physical::BOOLEAN, 128, true).await;
         check(Physical::BOOLEAN, 129, false).await;
+    }
+
+    #[tokio::test]
+    async fn a_page_is_inflated_as_far_as_it_says() {
+        let check = async |says: usize, is_sound: bool| {
+            let mut gzip = GzEncoder::new(&[7; 100][..], flate2::Compression::fast());
+            let mut values_of_it = Vec::new();
+            gzip.read_to_end(&mut values_of_it).expect("gzip");
+            // In the second version the levels stand before it as they are.
+            let levels = [&b"\x07\x07"[..], &values_of_it].concat();
+            let second = [1, 0, 1, 0, 1, 1].map(number).concat();
+            for (bytes, more) in [
+                (
+                    page(0, says, &values_of_it, &[b"\x2c", &values(1), b"\0"]),
+                    0,
+                ),
+                (
+                    page(2, says, &values_of_it, &[b"\x4c", &number(1), b"\x15\0\0"]),
+                    0,
+                ),
+                (
+                    page(3, says + 2, &levels, &[b"\x5c", &second, b"\x11\0"]),
+                    2,
+                ),
+            ] {
+                let column = Column {
+                    bytes,
+                    kind: Physical::INT32,
+                    codec: Compression::GZIP(GzipLevel::default()),
+                    has_dictionary: false,
+                };
+                let pages = column.pages().await;
+                assert_eq!(pages.is_ok(), is_sound, "{says}");
+                for page in pages.unwrap_or_default() {
+                    assert_eq!(page.buffer(), &vec![7; 100 + more]);
+                }
+            }
+        };
+        check(100, true).await;
+        check(99, false).await;
+        check(101, false).await;
     }
 }
