@@ -115,8 +115,12 @@ fn hexadecimal(value: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// A decimal of more bytes is out of range: it is put into digits in the square of their number.
+const MOST_OF_DECIMAL: usize = 1024;
+
 /// A whole number, in two's complement with the highest byte first, that counts in units of
-/// ten to the minus `scale`.
+/// ten to the minus `scale`. One that is out of range becomes words that are no JSON, so that its
+/// record is a reject.
 pub(super) fn decimal(value: &[u8], scale: usize, out: &mut Vec<u8>) {
     let negative = value.first().is_some_and(|byte| byte & 0x80 != 0);
     let mut magnitude = value.to_vec();
@@ -126,6 +130,15 @@ pub(super) fn decimal(value: &[u8], scale: usize, out: &mut Vec<u8>) {
             let (next, over) = (!*byte).overflowing_add(u8::from(carry));
             (*byte, carry) = (next, over);
         }
+    }
+    let zeros = magnitude.iter().take_while(|byte| **byte == 0).count();
+    magnitude.drain(..zeros);
+    if magnitude.len() > MOST_OF_DECIMAL {
+        let length = magnitude.len();
+        return integer(
+            format_args!("out of range: a decimal of {length} bytes"),
+            out,
+        );
     }
     let mut digits = match <[u8; 16]>::try_from(pad(&magnitude).as_slice()) {
         Ok(bytes) => u128::from_be_bytes(bytes).to_string(),
@@ -280,6 +293,24 @@ mod tests {
             |out| decimal(&long, 1, out),
             "-146150163733090291820368483271628301965593254297.6",
         );
+    }
+
+    #[test]
+    fn a_decimal_of_many_bytes_is_out_of_range() {
+        let mut long = vec![0; 1 << 20];
+        check(|out| decimal(&long, 2, out), "0.00");
+        long.push(5);
+        check(|out| decimal(&long, 2, out), "0.05");
+        long.fill(0xff);
+        check(|out| decimal(&long, 2, out), "-0.01");
+        long[0] = 0x7f;
+        check(
+            |out| decimal(&long, 2, out),
+            "out of range: a decimal of 1048577 bytes",
+        );
+        let mut digits = Vec::new();
+        decimal(&long[..MOST_OF_DECIMAL], 0, &mut digits);
+        assert_eq!(digits.len(), 2466);
     }
 
     #[test]

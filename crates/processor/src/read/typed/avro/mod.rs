@@ -23,6 +23,9 @@ const SYNC: usize = 16;
 /// So many records without a byte of their own are believed.
 const MOST_WITHOUT_BYTES: u64 = 1 << 20;
 
+/// The schema takes about so many times the bytes that it has in the file.
+const SCHEMA_GROWS: u64 = 16;
+
 /// What the file says of itself.
 struct Header {
     schema: Schema,
@@ -117,7 +120,13 @@ fn header(access: &Access) -> Result<Header, LoadError> {
             let key = input.bytes("a name in its header", access)?;
             let value = input.bytes("a value in its header", access)?;
             match &*key {
-                b"avro.schema" => schema = Some(value),
+                b"avro.schema" => {
+                    let needed = value.len() as u64 * SCHEMA_GROWS;
+                    if needed > access.source().window {
+                        return Err(needs_memory("its schema", needed, access.source()));
+                    }
+                    schema = Some(value);
+                }
                 b"avro.codec" => codec = Codec::named(&value).map_err(unsupported)?,
                 _ => {}
             }

@@ -6,13 +6,15 @@ use crate::read::typed::{Lines, text};
 /// How deep values may be nested, as in JSON.
 const MAX_DEPTH: usize = 128;
 
-/// So many elements without a byte of their own are believed.
+/// So many values without a byte of their own are believed in a block.
 const MOST_WITHOUT_BYTES: u64 = 1 << 20;
 
 /// Reads the records of a block, one after the other.
 pub(super) struct Reader<'a> {
     schema: &'a Schema,
     rest: &'a [u8],
+    /// So many more values are read: records without fields hold any number of each other.
+    steps: u64,
 }
 
 type Read<T> = Result<T, String>;
@@ -54,6 +56,10 @@ impl<'a> Reader<'a> {
         Self {
             schema,
             rest: block,
+            // A byte lies in so many values at most.
+            steps: (block.len() as u64)
+                .saturating_mul(MAX_DEPTH as u64)
+                .saturating_add(MOST_WITHOUT_BYTES),
         }
     }
 
@@ -85,6 +91,8 @@ impl<'a> Reader<'a> {
         if depth > MAX_DEPTH {
             return Err(format!("a value is nested deeper than {MAX_DEPTH} levels"));
         }
+        let steps = self.steps.checked_sub(1);
+        self.steps = steps.ok_or("a block has far more values than it has bytes")?;
         match self.schema.kind(kind) {
             Kind::Null => put(out, text::null),
             Kind::Boolean => {
@@ -204,7 +212,6 @@ impl<'a> Reader<'a> {
     /// Blocks of elements, the last of them empty.
     fn elements(&mut self, mut each: impl FnMut(&mut Self, u64) -> Read<()>) -> Read<()> {
         let mut nth = 0;
-        let mut without_bytes = 0;
         loop {
             let count = self.long()?;
             if count == 0 {
@@ -215,13 +222,8 @@ impl<'a> Reader<'a> {
                 self.long()?;
             }
             for _ in 0..count.unsigned_abs() {
-                let before = self.rest.len();
                 each(self, nth)?;
                 nth += 1;
-                without_bytes += u64::from(self.rest.len() == before);
-                if without_bytes > MOST_WITHOUT_BYTES {
-                    return Err("an array has more elements than it has bytes".to_owned());
-                }
             }
         }
     }
@@ -253,6 +255,43 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_without_bytes_come_to_an_end() {
+        let check = |fields: &str, block: &[u8], expect: Result<(), &str>| {
+            let text = format!(r#"{{"type":"record","name":"R","fields":[{fields}]}}"#);
+            let schema = Schema::read(text.as_bytes()).expect("a schema");
+            let found = Reader::new(&schema, block).record(&[true], None);
+            assert_eq!(
+                found.as_ref().map_err(String::as_str),
+                expect.as_ref().map_err(|why| *why)
+            );
+        };
+        // Each holds the one before twice.
+        let nested = |levels: usize| {
+            let first = r#"{"type":"record","name":"R0","fields":[]}"#.to_owned();
+            let kind = (1..=levels).fold(first, |inner, nth| {
+                let before = nth - 1;
+                format!(
+                    r#"{{"type":"record","name":"R{nth}","fields":[
+                        {{"name":"a","type":{inner}}},{{"name":"b","type":"R{before}"}}]}}"#
+                )
+            });
+            format!(r#"{{"name":"c","type":{kind}}}"#)
+        };
+        let far_more = Err("a block has far more values than it has bytes");
+        check(&nested(10), &[], Ok(()));
+        check(&nested(40), &[], far_more);
+        // 2^40 elements in one array, and in many.
+        let nulls = r#"{"name":"c","type":{"type":"array","items":"null"}}"#;
+        check(nulls, &[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1, 0], far_more);
+        let arrays =
+            r#"{"name":"c","type":{"type":"array","items":{"type":"array","items":"null"}}}"#;
+        let million = [0x80, 0x80, 0x80, 1, 0];
+        let block = [vec![200, 1], million.repeat(100), vec![0]].concat();
+        check(arrays, &block, far_more);
+        check(nulls, &[200, 1, 0], Ok(()));
+    }
 
     #[test]
     fn numbers_are_zigzags_of_seven_bits() {

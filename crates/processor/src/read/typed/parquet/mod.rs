@@ -3,6 +3,7 @@
 
 mod assemble;
 mod leaf;
+mod nesting;
 mod pages;
 mod schema;
 
@@ -10,13 +11,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ::parquet::basic::Compression;
 use ::parquet::errors::ParquetError;
-use ::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use ::parquet::file::metadata::{
+    ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
+};
 use arrivage_model::ErrorCode;
 
 use self::assemble::Assembly;
 use self::leaf::Leaf;
 use self::pages::{Meter, Pages};
-use super::access::Access;
+use super::access::{Access, LEAST};
 use super::{Lines, Members, Wanted, needs_memory};
 use crate::fate::LoadError;
 
@@ -26,9 +29,12 @@ const TAIL: u64 = 8;
 /// The metadata takes about so many times the bytes that it has in the file.
 const METADATA_GROWS: u64 = 8;
 
+/// A dictionary and a page of 1 MiB, as they are held.
+const USUAL: u64 = 3 << 20;
+
 /// What the file states of its columns.
 pub(super) fn members(access: &Access) -> Result<Members, LoadError> {
-    let metadata = metadata(access)?;
+    let metadata = caught(|| metadata(access))?;
     let fields = metadata.file_metadata().schema().get_fields();
     let state = |field: &::parquet::schema::types::TypePtr| {
         (field.name().to_owned(), schema::column_type(field))
@@ -36,11 +42,14 @@ pub(super) fn members(access: &Access) -> Result<Members, LoadError> {
     Ok(fields.iter().map(state).collect())
 }
 
-/// Hands on the records from the checkpoint on. The library may panic over a file that is
-/// broken, which no other try mends.
+/// Hands on the records from the checkpoint on.
 pub(super) fn records(out: &mut Lines, wanted: &dyn Wanted) -> Result<(), LoadError> {
-    let reading = AssertUnwindSafe(|| all_records(out, wanted));
-    catch_unwind(reading).unwrap_or_else(|panic| {
+    caught(|| all_records(out, wanted))
+}
+
+/// The library may panic over a file that is broken, which no other try mends.
+fn caught<T>(read: impl FnOnce() -> Result<T, LoadError>) -> Result<T, LoadError> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
         let words = panic.downcast_ref::<String>().map(String::as_str);
         let words = words.or_else(|| panic.downcast_ref::<&str>().copied());
         Err(corrupt(words.unwrap_or("its reader gave up")))
@@ -111,14 +120,19 @@ fn read_group(
         needed += takes.held;
         passing = takes.passing.max(passing);
         windows.push(window);
-    }
-    // One page after the other is decompressed.
-    needed += passing;
-    if needed > access.source().window {
-        let what =
-            "the dictionaries and pages of a row group's columns, which are read side by side,";
-        // Pages differ a little.
-        return Err(needs_memory(what, needed + needed / 4, access.source()));
+        // One page after the other is decompressed.
+        let mut all = needed + passing;
+        if all > access.source().window {
+            // Those behind are not looked at any more.
+            let behind = tree.leaves[windows.len()..].iter();
+            all += behind
+                .map(|leaf| likely(place.group.column(leaf.column)))
+                .sum::<u64>();
+            let what =
+                "the dictionaries and pages of a row group's columns, which are read side by side,";
+            // Pages differ a little.
+            return Err(needs_memory(what, all + all / 4, access.source()));
+        }
     }
     for (leaf, window) in tree.leaves.iter().zip(windows) {
         let column = place.group.column(leaf.column);
@@ -139,6 +153,12 @@ fn read_group(
         out.end_line(bytes_read.min(access.size()))?;
     }
     assembly.end().map_err(|error| failed(error, access))
+}
+
+/// What a column that was not looked at takes at most, with pages as most writers make them.
+fn likely(column: &ColumnChunkMetaData) -> u64 {
+    let size = u64::try_from(column.uncompressed_size()).unwrap_or_default();
+    (size + LEAST).min(USUAL)
 }
 
 fn check_codec(codec: Compression) -> Result<(), LoadError> {
@@ -176,6 +196,12 @@ fn metadata(access: &Access) -> Result<ParquetMetaData, LoadError> {
         ));
     }
     let bytes = access.read(size - TAIL - length, length)?;
+    nesting::check(&bytes).map_err(|refused| match refused {
+        nesting::Refused::TooDeep => {
+            unsupported("its columns are nested deeper than 128 levels".to_owned())
+        }
+        nesting::Refused::Broken(why) => corrupt(why),
+    })?;
     ParquetMetaDataReader::decode_metadata(&bytes).map_err(|error| failed(error, access))
 }
 

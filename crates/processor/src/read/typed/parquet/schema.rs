@@ -6,6 +6,9 @@ use arrivage_model::{ColumnType, Element};
 
 use crate::read::typed::text::{self, Unit};
 
+/// The most digits behind the point that a column can have.
+const MAX_SCALE: usize = 1000;
+
 /// How records are put together again of the values of their columns.
 pub(super) struct Tree {
     pub(super) root: Vec<Field>,
@@ -272,9 +275,8 @@ fn unit(unit: TimeUnit) -> Unit {
 fn form(field: &Type) -> Result<Form, String> {
     let info = field.get_basic_info();
     let physical = field.get_physical_type();
-    let scale = || usize::try_from(field.get_scale()).map_err(|_| refused(field));
     let form = match (physical, info.logical_type_ref()) {
-        (_, Some(LogicalType::Decimal(_))) if is_whole(physical) => Form::Decimal(scale()?),
+        (_, Some(LogicalType::Decimal(_))) if is_whole(physical) => Form::Decimal(scale(field)?),
         (Physical::INT32, Some(LogicalType::Date)) => Form::Date,
         (Physical::INT32 | Physical::INT64, Some(LogicalType::Time(time))) => {
             Form::Time(unit(time.unit))
@@ -301,9 +303,7 @@ fn form(field: &Type) -> Result<Form, String> {
 fn converted(field: &Type, physical: Physical, kind: ConvertedType) -> Result<Form, String> {
     use ConvertedType as C;
     Ok(match (physical, kind) {
-        (_, C::DECIMAL) if is_whole(physical) => {
-            Form::Decimal(usize::try_from(field.get_scale()).map_err(|_| refused(field))?)
-        }
+        (_, C::DECIMAL) if is_whole(physical) => Form::Decimal(scale(field)?),
         (Physical::INT32, C::DATE) => Form::Date,
         (Physical::INT32, C::TIME_MILLIS) => Form::Time(Unit::Millis),
         (Physical::INT64, C::TIME_MICROS) => Form::Time(Unit::Micros),
@@ -321,6 +321,18 @@ fn converted(field: &Type, physical: Physical, kind: ConvertedType) -> Result<Fo
         (Physical::FIXED_LEN_BYTE_ARRAY, C::INTERVAL) => Form::Interval,
         (Physical::BYTE_ARRAY | Physical::FIXED_LEN_BYTE_ARRAY, _) => Form::Bytes,
     })
+}
+
+/// Every value is written with so many digits.
+fn scale(field: &Type) -> Result<usize, String> {
+    match usize::try_from(field.get_scale()) {
+        Ok(scale @ ..=MAX_SCALE) => Ok(scale),
+        Ok(scale) => Err(format!(
+            "the decimals of its column {} have {scale} digits behind the point; {MAX_SCALE} are read",
+            field.name()
+        )),
+        Err(_) => Err(refused(field)),
+    }
 }
 
 fn is_whole(physical: Physical) -> bool {
@@ -390,4 +402,32 @@ fn numeric(precision: i32, scale: usize) -> ColumnType {
     ColumnType::Numeric(
         size.filter(|(precision, scale)| (1..=1000).contains(precision) && scale <= precision),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decimal_has_no_more_digits_than_a_column_can_have() {
+        let check = |scale: i32, is_old: bool, expect: Option<Form>| {
+            let field = Type::primitive_type_builder("price", Physical::BYTE_ARRAY);
+            let field = match is_old {
+                true => field.with_converted_type(ConvertedType::DECIMAL),
+                false => field.with_logical_type(Some(LogicalType::decimal(scale, i32::MAX))),
+            };
+            let field = field.with_precision(i32::MAX).with_scale(scale);
+            let field = field.build().expect("a type");
+            let found = form(&field);
+            assert_eq!(found.as_ref().ok().copied(), expect, "{found:?}");
+            if let Err(why) = found {
+                assert!(why.contains("price"), "{why}");
+            }
+        };
+        for is_old in [true, false] {
+            check(1000, is_old, Some(Form::Decimal(1000)));
+            check(1001, is_old, None);
+            check(i32::MAX, is_old, None);
+        }
+    }
 }
