@@ -82,7 +82,7 @@ impl Bench {
 
     fn store(&self, files: &[&Path]) -> Result<Store> {
         build(&["--package", "arrivage-testkit", "--example", "s3_folder"])?;
-        let mut server = tied(target().join("release/examples/s3_folder"))
+        let mut server = tied(built("examples/s3_folder"))
             .args(files)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -113,7 +113,7 @@ impl Bench {
     fn migrated(&self) -> Result<String> {
         let url = self.database()?;
         let configuration = self.configure(&url, None, 2)?;
-        let migrated = tied(target().join("release/arrivage"))
+        let migrated = tied(built("arrivage"))
             .args(["migrate", "--config"])
             .arg(&configuration)
             .stderr(Stdio::null())
@@ -163,7 +163,7 @@ impl Bench {
         let url = self.migrated()?;
         sql(&url, before)?;
         let configuration = self.configure(&url, load.store, load.connections)?;
-        let mut command = tied(target().join("release/arrivage"));
+        let mut command = tied(built("arrivage"));
         command.args(["load", "--recursive", load.what, "--config"]);
         command.arg(&configuration).stderr(Stdio::null());
         command.envs(load.store.map(Store::environment).into_iter().flatten());
@@ -213,10 +213,20 @@ impl Drop for Store {
     }
 }
 
+/// What is shipped is what is measured.
+const PROFILE: &str = "dist";
+
 fn build(what: &[&str]) -> Result<()> {
-    let built = cargo(&["build", "--release"]).args(what).status()?;
+    let built = cargo(&["build", "--profile", PROFILE])
+        .args(what)
+        .status()?;
     ensure!(built.success(), "the program does not build");
     Ok(())
+}
+
+/// A program that was built for this.
+fn built(program: &str) -> PathBuf {
+    target().join(PROFILE).join(program)
 }
 
 /// What was measured is not kept: the disk would fill.

@@ -6,12 +6,11 @@ use std::net::TcpListener;
 use std::process::Stdio;
 
 use anyhow::{Result, ensure};
-use xtask::place::target;
 use xtask::process::tied;
 use xtask::venv::Venv;
 
-use super::Bench;
 use super::small_files::{PACKAGES, make};
+use super::{Bench, built};
 
 const ROUNDS: usize = 101;
 
@@ -64,7 +63,7 @@ pub(crate) fn bench() -> Result<()> {
         "[http]\nlisten = \"{listen}\"\n[[source]]\nkind = \"webhook\"\ntoken = \"latency\"\n"
     ));
     fs::write(&configuration, text)?;
-    let mut service = tied(target().join("release/arrivage"))
+    let mut service = tied(built("arrivage"))
         .args(["run", "--config"])
         .arg(&configuration)
         .envs(store.environment())

@@ -4,12 +4,11 @@
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
-use xtask::place::target;
 use xtask::postgres::sql;
 use xtask::process::tied;
 
 use super::data::Lineitem;
-use super::{Bench, Load, ROUNDS, build, median};
+use super::{Bench, Load, ROUNDS, build, built, median};
 
 /// What the ledger holds while claims are timed.
 const LOADED: u64 = 1_000_000;
@@ -103,7 +102,7 @@ fn claims(bench: &Bench) -> Result<()> {
 }
 
 fn print(url: &str, what: &str) -> Result<()> {
-    let output = tied(target().join("release/examples/claim_latency"))
+    let output = tied(built("examples/claim_latency"))
         .args([url, &CLAIMS.to_string()])
         .stderr(Stdio::inherit())
         .output()?;

@@ -6,12 +6,11 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use xtask::place::target;
 use xtask::postgres::sql;
 use xtask::process::tied;
 
 use super::data::Lineitem;
-use super::{Bench, Load, Store, drop_database, median};
+use super::{Bench, Load, Store, built, drop_database, median};
 
 const ROUNDS: usize = 3;
 const SOON: Duration = Duration::from_secs(120);
@@ -63,7 +62,7 @@ impl Bench {
         let url = self.migrated()?;
         let configuration = self.configure(&url, Some(store), load.connections)?;
         let start = || {
-            tied(target().join("release/arrivage"))
+            tied(built("arrivage"))
                 .args(["load", load.what, "--config"])
                 .arg(&configuration)
                 .envs(store.environment())

@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use xtask::place::target;
 use xtask::process::tied;
 use xtask::venv::Venv;
 
 use super::data::Lineitem;
-use super::{Bench, Load, build, drop_database, median};
+use super::{Bench, Load, build, built, drop_database, median};
 
 const FILES: usize = 10_000;
 const ROWS: usize = 20;
@@ -116,7 +115,7 @@ fn name(nth: usize) -> String {
 }
 
 fn discard(store: &super::Store) -> Result<Duration> {
-    let output = tied(target().join("release/examples/get_and_discard"))
+    let output = tied(built("examples/get_and_discard"))
         .args([&store.endpoint, "small/"])
         .envs(store.environment())
         .output()?;
