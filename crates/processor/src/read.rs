@@ -2,6 +2,7 @@
 //! blocking thread that decodes it.
 
 mod archive;
+mod blocks;
 mod carried;
 mod codec;
 mod counted;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 use arrivage_model::{Captures, Checkpoint, ErrorCode, Limits, Object};
 use arrivage_store::{Digest, ObjectReader, Persistence, Progress, Store, StoreError, Verifying};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -23,6 +24,7 @@ use tokio_util::io::StreamReader;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
+use self::blocks::Blocks;
 use self::carried::Marks;
 use self::counted::{Counted, Counter};
 use self::place::Place;
@@ -35,9 +37,7 @@ use crate::decode::{Chunk, ChunkTarget, Decoder, Entry, EntryPlace, Plan};
 use crate::fate::LoadError;
 use crate::magic::{self, Codec, Unsupported};
 
-/// Decompressed bytes that are handed on at a time, and how many such blocks
-/// wait for the decoder.
-const BLOCK: usize = 128 * 1024;
+/// How many blocks of decompressed bytes wait for the decoder.
 const BLOCKS: usize = 4;
 
 /// The expansion of a file is judged after so many decompressed bytes.
@@ -271,8 +271,10 @@ async fn read_all(
     }
     let mut to_skip = skip;
     let mut decompressed = out;
+    let mut stream = Blocks::default();
     loop {
-        let block = read_block(&mut bytes)
+        let block = stream
+            .read(&mut bytes)
             .await
             .map_err(|error| reading(error, source.window))?;
         let bytes_read = counter.get();
@@ -307,18 +309,6 @@ fn check_expansion(decompressed: u64, compressed: u64, limits: Limits) -> Result
          (now {limit}) if that is meant"
     );
     Err(LoadError::file(ErrorCode::ExpandsTooMuch, message))
-}
-
-/// Fills one block, or what is left of the stream.
-async fn read_block(bytes: &mut (dyn AsyncRead + Send + Unpin)) -> io::Result<Bytes> {
-    let mut block = BytesMut::with_capacity(BLOCK);
-    while block.len() < BLOCK {
-        let mut rest = (&mut *bytes).take((BLOCK - block.len()) as u64);
-        if rest.read_buf(&mut block).await? == 0 {
-            break;
-        }
-    }
-    Ok(block.freeze())
 }
 
 struct Opened {

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use sqlx::{Executor, PgPool};
 
 use super::copy::{self, Encoder};
+use super::statements::Often;
 use super::target::{drifted, quoted};
 use super::{PgTransaction, begin_with, classify, query, staging};
 use crate::{Advance, ChunkTransaction, Destination, LedgerError, Result, TargetRefusal, Whole};
@@ -21,29 +22,41 @@ const STAGING: &str = "pg_temp.arrivage_chunk";
 /// The rows' order in a chunk, so that the last one of a key wins.
 const ORDER: &str = "_arrivage_order";
 
+/// Rows that are refused are undone without the others.
+const SAVEPOINT: &str = "SAVEPOINT rows";
+
 /// Some rows of an arrival.
 type Part<'a> = (ArrivalId, &'a Rows, Range<usize>);
 
 pub(super) struct Chunk {
     tx: PgTransaction,
+    often: Often,
     lease: Lease,
     destination: Destination,
+    /// A savepoint stands behind what was done so far.
+    saved: bool,
 }
 
 impl Chunk {
+    /// Begins, with a savepoint if rows come next.
     pub(super) async fn begin(
         pool: &PgPool,
+        often: Often,
         lease: &Lease,
         destination: &Destination,
     ) -> Result<Self> {
         // Rows and checkpoint share the transaction: what a crash forgets, it
         // forgets of both. The commit that ends the arrival sets this on.
-        let tx = begin_with(pool, Some(lease.id), "off").await?;
+        let saved = !destination.atomic;
+        let next: &[_] = if saved { &[SAVEPOINT] } else { &[] };
+        let tx = begin_with(pool, Some(lease.id), "off", next).await?;
         reach(Point::ChunkBegun).map_err(classify::statement)?;
         let mut chunk = Self {
             tx,
+            often,
             lease: *lease,
             destination: destination.clone(),
+            saved,
         };
         if destination.atomic {
             staging::prepare(&mut chunk.tx, lease, &destination.table).await?;
@@ -61,6 +74,13 @@ impl Chunk {
             .await
             .map_err(|error| drifted(&self.destination.table.name, error))?;
         Ok(())
+    }
+
+    async fn save(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.saved) {
+            return Ok(());
+        }
+        self.run(SAVEPOINT.to_owned()).await
     }
 
     async fn add(&mut self, rows: &Rows, range: Range<usize>) -> Result<()> {
@@ -221,17 +241,18 @@ impl ChunkTransaction for Chunk {
         if range.is_empty() {
             return Ok(());
         }
-        self.run("SAVEPOINT rows".to_owned()).await?;
+        self.save().await?;
         let added = self.add(rows, range).await;
         self.settle(added, self.destination.atomic).await
     }
 
     async fn make_way(&mut self) -> Result<()> {
+        self.saved = false;
         staging::make_way(&mut self.tx, &self.lease, &self.destination).await
     }
 
     async fn publish(&mut self, records: RangeInclusive<u64>) -> Result<()> {
-        self.run("SAVEPOINT rows".to_owned()).await?;
+        self.save().await?;
         let shown = self.show(&records).await;
         self.settle(shown, false).await
     }
@@ -249,34 +270,32 @@ impl ChunkTransaction for Chunk {
 
     async fn commit(mut self: Box<Self>, advance: &Advance) -> Result<()> {
         reach(Point::ChunkCopied).map_err(classify::statement)?;
-        if advance.last {
-            self.run("SET LOCAL synchronous_commit = on".to_owned())
-                .await?;
-            if self.destination.atomic {
-                staging::discard(&mut self.tx, self.lease.arrival).await?;
-            }
+        if advance.last && self.destination.atomic {
+            staging::discard(&mut self.tx, self.lease.arrival).await?;
         }
-        query(
+        let advancing = self.often.query(
             "-- ledger::advance
-            SELECT arrivage.advance($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-        )
-        .bind(self.lease.arrival.0)
-        .bind(self.lease.fence.0)
-        .bind(self.lease.id.0)
-        .bind(number(advance.from_records))
-        .bind(number(advance.from_offset))
-        .bind(number(advance.to.records))
-        .bind(number(advance.to.offset))
-        .bind(number(advance.to.bytes_read))
-        .bind(advance.to.state.as_deref())
-        .bind(advance.loaded)
-        .bind(number(advance.rejected))
-        .bind(&advance.reading)
-        .bind(advance.last)
-        .bind(self.destination.order == Order::Newest)
-        .execute(&mut *self.tx)
-        .await
-        .map_err(classify::statement)?;
+            SELECT CASE WHEN $13 THEN set_config('synchronous_commit', 'on', true) END,
+              arrivage.advance($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        );
+        advancing
+            .bind(self.lease.arrival.0)
+            .bind(self.lease.fence.0)
+            .bind(self.lease.id.0)
+            .bind(number(advance.from_records))
+            .bind(number(advance.from_offset))
+            .bind(number(advance.to.records))
+            .bind(number(advance.to.offset))
+            .bind(number(advance.to.bytes_read))
+            .bind(advance.to.state.as_deref())
+            .bind(advance.loaded)
+            .bind(number(advance.rejected))
+            .bind(&advance.reading)
+            .bind(advance.last)
+            .bind(self.destination.order == Order::Newest)
+            .execute(&mut *self.tx)
+            .await
+            .map_err(classify::statement)?;
         self.end().await
     }
 
@@ -290,6 +309,7 @@ impl ChunkTransaction for Chunk {
 /// Loads whole files, each with its rejects, and says `loaded` of each.
 pub(super) async fn load_together(
     pool: &PgPool,
+    often: Often,
     destination: &Destination,
     files: &[Whole<'_>],
 ) -> Result<()> {
@@ -297,7 +317,7 @@ pub(super) async fn load_together(
         return Ok(());
     };
     // Claimed together, they have one lease id, by which the reaper finds this backend.
-    let mut chunk = Chunk::begin(pool, &first.lease, destination).await?;
+    let mut chunk = Chunk::begin(pool, often, &first.lease, destination).await?;
     match chunk.add_together(files).await {
         Ok(()) => chunk.end().await,
         Err(error) => {

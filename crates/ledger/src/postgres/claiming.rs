@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row};
 
+use super::statements::Often;
 use super::{begin, classify, commit, history, microseconds, query};
 use crate::{Claim, Claimed, Result, Scope};
 
@@ -49,62 +50,148 @@ impl Walk {
     }
 }
 
-/// What a walk that did not begin with the oldest has missed, the next one finds.
-pub(super) async fn claim(
-    pool: &PgPool,
-    walk: &Walk,
-    pipelines: &[String],
-    scope: &Scope,
-    owner: &str,
-    length: Duration,
-) -> Result<Claimed> {
-    let mut used_up = Vec::new();
-    if let Some(from) = walk.begin().filter(|_| *scope == Scope::Any) {
-        let claimed = claim_from(pool, walk, Some(from), pipelines, scope, owner, length).await?;
-        if claimed.claim.is_some() {
-            return Ok(claimed);
-        }
-        used_up = claimed.used_up;
-    }
-    let mut claimed = claim_from(pool, walk, None, pipelines, scope, owner, length).await?;
-    claimed.used_up.splice(0..0, used_up);
-    Ok(claimed)
+/// Who claims, and for how long.
+pub(super) struct Claiming<'a> {
+    pub(super) pool: &'a PgPool,
+    pub(super) often: Often,
+    pub(super) walk: &'a Walk,
+    pub(super) owner: &'a str,
+    pub(super) length: Duration,
 }
 
-async fn claim_from(
-    pool: &PgPool,
-    walk: &Walk,
-    from: Option<Mark>,
-    pipelines: &[String],
-    scope: &Scope,
-    owner: &str,
-    length: Duration,
-) -> Result<Claimed> {
-    let (only, before_due, taking_over) = match scope {
-        Scope::Any | Scope::Owner => (None, false, false),
-        Scope::Among(ids) => (
-            Some(ids.iter().map(|id| id.0).collect::<Vec<_>>()),
-            false,
-            false,
-        ),
-        Scope::One { id, taking_over } => (Some(vec![id.0]), true, *taking_over),
+impl Claiming<'_> {
+    /// What a walk that did not begin with the oldest has missed, the next one finds.
+    pub(super) async fn claim(&self, pipelines: &[String], scope: &Scope) -> Result<Claimed> {
+        let mut used_up = Vec::new();
+        if let Some(from) = self.walk.begin().filter(|_| *scope == Scope::Any) {
+            let claimed = self.claim_from(Some(from), pipelines, scope).await?;
+            if claimed.claim.is_some() {
+                return Ok(claimed);
+            }
+            used_up = claimed.used_up;
+        }
+        let mut claimed = self.claim_from(None, pipelines, scope).await?;
+        claimed.used_up.splice(0..0, used_up);
+        Ok(claimed)
+    }
+
+    async fn claim_from(
+        &self,
+        from: Option<Mark>,
+        pipelines: &[String],
+        scope: &Scope,
+    ) -> Result<Claimed> {
+        let lease_id = LeaseId::draw();
+        let began = Instant::now();
+        let mut tx = begin(self.pool).await?;
+        reach(Point::ClaimBegun).map_err(classify::statement)?;
+        let sql = statement(scope, from.is_some());
+        let rows = self
+            .often
+            .query(&sql)
+            .bind(pipelines)
+            .bind(self.owner)
+            .bind(lease_id.0)
+            .bind(microseconds(self.length))
+            .bind(only(scope))
+            .bind(from.map(|(due_at, _)| due_at))
+            .bind(from.map(|(_, id)| id.0))
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(classify::statement)?;
+        let (taken, failed): (Vec<PgRow>, Vec<PgRow>) =
+            rows.into_iter().partition(|row| row.get("taken"));
+        let used_up = failed.iter().map(history::read).collect::<Result<_>>()?;
+        let Some(row) = taken.first() else {
+            commit(tx).await?;
+            return Ok(Claimed {
+                claim: None,
+                used_up,
+            });
+        };
+        let arrival = history::read(row)?;
+        if *scope == Scope::Owner || is_taking_over(scope) {
+            remember(&mut tx, self.owner, arrival.id).await?;
+        }
+        commit(tx).await?;
+        reach(Point::ClaimCommitted).map_err(classify::statement)?;
+        if *scope == Scope::Any && row.get("due") {
+            let mark = (row.get("due_at"), arrival.id);
+            self.walk.came_to(mark, from.is_none().then_some(began));
+        }
+        Ok(Claimed {
+            claim: Some(read(row, arrival, lease_id)),
+            used_up,
+        })
+    }
+}
+
+/// The arrivals that it is about, if not all.
+pub(super) fn only(scope: &Scope) -> Option<Vec<i64>> {
+    match scope {
+        Scope::Any | Scope::Owner => None,
+        Scope::Among(ids) => Some(ids.iter().map(|id| id.0).collect()),
+        Scope::One { id, .. } => Some(vec![id.0]),
+    }
+}
+
+fn is_taking_over(scope: &Scope) -> bool {
+    matches!(
+        scope,
+        Scope::One {
+            taking_over: true,
+            ..
+        }
+    )
+}
+
+/// The condition that an arrival `a` is among those of the parameter. What does not
+/// restrict the claim has its parameter all the same.
+pub(super) fn among(scope: &Scope, parameter: &str) -> String {
+    match only(scope) {
+        Some(_) => format!("a.id = ANY ({parameter}::bigint[])"),
+        None => format!("{parameter}::bigint[] IS NULL"),
+    }
+}
+
+/// The condition that an arrival `a` was not walked past yet.
+pub(super) fn ahead(walked: bool, due_at: &str, id: &str) -> String {
+    match walked {
+        true => format!("(a.due_at, a.id) >= ({due_at}::timestamptz, {id}::bigint)"),
+        false => format!("{due_at}::timestamptz IS NULL AND {id}::bigint IS NULL"),
+    }
+}
+
+/// What is given back of a claimed arrival `a`.
+pub(super) const CLAIMED: &str = "
+    a.id, a.pipeline, arrivage.url(a.store, a.bucket, a.key) AS url, a.store, a.bucket, a.key,
+    a.etag, a.version_id, a.size, a.last_modified, a.sequencer, a.state, a.attempts, a.fence,
+    a.owner, a.lease_until, a.due_at, a.bytes_read, a.records_loaded, a.records_rejected,
+    a.checkpoint_records, a.checkpoint_offset, a.duplicate_notifications, a.error_code, a.error,
+    a.registered_at, a.started_at, a.finished_at, a.checkpoint_state, a.reading, a.restart,
+    a.barren";
+
+/// `$1`: pipelines; `$2`, `$3`, `$4`: owner, lease and its length; `$5`: only these;
+/// `$6`, `$7`: those before were walked already.
+fn statement(scope: &Scope, walked: bool) -> String {
+    let (among, ahead) = (among(scope, "$5"), ahead(walked, "$6", "$7"));
+    let is_due = match scope {
+        Scope::One { .. } => "true",
+        Scope::Any | Scope::Owner | Scope::Among(_) => "a.due_at <= statement_timestamp()",
     };
-    let lease_id = LeaseId::draw();
-    let began = Instant::now();
-    let mut tx = begin(pool).await?;
-    reach(Point::ClaimBegun).map_err(classify::statement)?;
+    let is_expired = match is_taking_over(scope) {
+        true => "(a.lease_until <= statement_timestamp() OR a.owner = $2)",
+        false => "a.lease_until <= statement_timestamp()",
+    };
     // The rows are locked inside MATERIALIZED CTEs: a subquery with LIMIT in the
     // UPDATE's WHERE may run once per row of a nested loop and claim many. NO KEY
     // UPDATE, because a plain FOR UPDATE skips rows that a foreign key's lock holds.
-    // $4: only these; $5: also before they are due; $6: also under the owner's own
-    // lease; $8, $9: those before were walked already.
-    let rows = query(
+    format!(
         "-- ledger::claim
         WITH exhausted AS MATERIALIZED (
           SELECT a.id FROM arrivage.arrival a JOIN arrivage.pipeline p ON p.name = a.pipeline
           WHERE a.state = 'loading' AND a.barren >= p.max_attempts AND p.paused_reason IS NULL
-            AND (a.lease_until <= statement_timestamp() OR ($6 AND a.owner = $2))
-            AND a.pipeline = ANY ($1) AND ($4::bigint[] IS NULL OR a.id = ANY ($4))
+            AND {is_expired} AND a.pipeline = ANY ($1) AND {among}
           ORDER BY a.id LIMIT 100 FOR NO KEY UPDATE OF a SKIP LOCKED
         ), failed AS (
           UPDATE arrivage.arrival a SET
@@ -119,66 +206,26 @@ async fn claim_from(
         ), expired AS MATERIALIZED (
           SELECT a.id FROM arrivage.arrival a JOIN arrivage.pipeline p ON p.name = a.pipeline
           WHERE a.state = 'loading' AND a.barren < p.max_attempts AND p.paused_reason IS NULL
-            AND (a.lease_until <= statement_timestamp() OR ($6 AND a.owner = $2))
-            AND a.pipeline = ANY ($1) AND ($4::bigint[] IS NULL OR a.id = ANY ($4))
+            AND {is_expired} AND a.pipeline = ANY ($1) AND {among}
           ORDER BY a.lease_until, a.id LIMIT 1 FOR NO KEY UPDATE OF a SKIP LOCKED
         ), due AS MATERIALIZED (
           SELECT a.id FROM arrivage.arrival a JOIN arrivage.pipeline p ON p.name = a.pipeline
           WHERE a.state = 'waiting' AND p.paused_reason IS NULL
-            AND (a.due_at <= statement_timestamp() OR $5)
-            AND ($8::timestamptz IS NULL OR (a.due_at, a.id) >= ($8, $9))
-            AND a.pipeline = ANY ($1) AND ($4::bigint[] IS NULL OR a.id = ANY ($4))
+            AND {is_due} AND {ahead} AND a.pipeline = ANY ($1) AND {among}
             AND NOT EXISTS (SELECT FROM expired)
           ORDER BY a.due_at, a.id LIMIT 1 FOR NO KEY UPDATE OF a SKIP LOCKED
         ), taken AS (
           UPDATE arrivage.arrival a SET
             state = 'loading', attempts = attempts + 1, barren = barren + 1, fence = fence + 1,
             lease_id = $3, owner = $2, started_at = clock_timestamp(), finished_at = NULL,
-            lease_until = clock_timestamp() + $7 * interval '1 microsecond'
+            lease_until = clock_timestamp() + $4 * interval '1 microsecond'
           FROM (SELECT id, false AS due FROM expired UNION ALL SELECT id, true FROM due) AS chosen
           WHERE a.id = chosen.id
           RETURNING a.*, chosen.due
         )
-        SELECT a.*, arrivage.url(a.store, a.bucket, a.key) AS url,
-          a.taken AND arrivage.is_overtaken(a.id) AS overtaken
-        FROM (SELECT true AS taken, taken.* FROM taken UNION ALL SELECT false, failed.* FROM failed) AS a",
+        SELECT {CLAIMED}, a.due, a.taken, a.taken AND arrivage.is_overtaken(a.id) AS overtaken
+        FROM (SELECT true AS taken, taken.* FROM taken UNION ALL SELECT false, failed.* FROM failed) AS a"
     )
-    .bind(pipelines)
-    .bind(owner)
-    .bind(lease_id.0)
-    .bind(only)
-    .bind(before_due)
-    .bind(taking_over)
-    .bind(microseconds(length))
-    .bind(from.map(|(due_at, _)| due_at))
-    .bind(from.map(|(_, id)| id.0))
-    .fetch_all(&mut *tx)
-    .await
-    .map_err(classify::statement)?;
-    let (taken, failed): (Vec<PgRow>, Vec<PgRow>) =
-        rows.into_iter().partition(|row| row.get("taken"));
-    let used_up = failed.iter().map(history::read).collect::<Result<_>>()?;
-    let Some(row) = taken.first() else {
-        commit(tx).await?;
-        return Ok(Claimed {
-            claim: None,
-            used_up,
-        });
-    };
-    let arrival = history::read(row)?;
-    if *scope == Scope::Owner || taking_over {
-        remember(&mut tx, owner, arrival.id).await?;
-    }
-    commit(tx).await?;
-    reach(Point::ClaimCommitted).map_err(classify::statement)?;
-    if *scope == Scope::Any && row.get("due") {
-        let mark = (row.get("due_at"), arrival.id);
-        walk.came_to(mark, from.is_none().then_some(began));
-    }
-    Ok(Claimed {
-        claim: Some(read(row, arrival, lease_id)),
-        used_up,
-    })
 }
 
 /// A claim, from the row that it took.

@@ -4,6 +4,7 @@ use arrivage_fault::{Point, reach};
 use arrivage_model::{ArrivalId, ETag, Location, Object, State, VersionId};
 use sqlx::{PgPool, Row};
 
+use super::statements::Often;
 use super::{begin, classify, commit, history, query};
 use crate::again::{Again, Known, again};
 use crate::{FoundBy, Registered, Registration, Result};
@@ -36,7 +37,11 @@ impl<'a> Found<'a> {
     }
 }
 
-pub(super) async fn register(pool: &PgPool, found: &[Registration]) -> Result<Vec<Registered>> {
+pub(super) async fn register(
+    pool: &PgPool,
+    often: Often,
+    found: &[Registration],
+) -> Result<Vec<Registered>> {
     let mut identities: BTreeMap<_, Found<'_>> = BTreeMap::new();
     for (place, registration) in found.iter().enumerate() {
         let object = &registration.object;
@@ -73,7 +78,7 @@ pub(super) async fn register(pool: &PgPool, found: &[Registration]) -> Result<Ve
     }
     // Sorted again, so that two watchers insert in the same order.
     unknown.sort_by_key(|found| found.identity());
-    let new = insert(&mut tx, &unknown).await?;
+    let new = insert(&mut tx, often, &unknown).await?;
     for (identity, id) in unknown.iter().zip(new) {
         let answer = match id {
             Some(id) => {
@@ -163,12 +168,13 @@ async fn known(
 /// Inserts what is new; for each identity its id, or nothing where it was known.
 async fn insert(
     tx: &mut super::PgTransaction,
+    often: Often,
     identities: &[Found<'_>],
 ) -> Result<Vec<Option<ArrivalId>>> {
     fn all<'a, T>(found: &[Found<'a>], of: impl Fn(&'a Registration) -> T) -> Vec<T> {
         found.iter().map(|identity| of(identity.first)).collect()
     }
-    let rows = query(
+    let inserting = often.query(
         "-- ledger::register
         WITH found AS (
           SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],
@@ -186,27 +192,28 @@ async fn insert(
         )
         SELECT f.place, i.id FROM found f
         JOIN inserted i USING (pipeline, store, bucket, key, etag)",
-    )
-    .bind(all(identities, |r| r.pipeline.as_str()))
-    .bind(all(identities, |r| r.object.location.store.as_str()))
-    .bind(all(identities, |r| r.object.location.bucket.as_str()))
-    .bind(all(identities, |r| r.object.location.key.as_str()))
-    .bind(all(identities, |r| r.object.etag.as_str()))
-    .bind(
-        identities
-            .iter()
-            .map(|found| found.version.map(VersionId::as_str))
-            .collect::<Vec<_>>(),
-    )
-    .bind(all(identities, |r| {
-        r.object.size.and_then(|size| i64::try_from(size).ok())
-    }))
-    .bind(all(identities, |r| r.object.last_modified))
-    .bind(all(identities, |r| r.object.sequencer.as_deref()))
-    .bind(all(identities, |r| last_message(&[&r.found_by])))
-    .fetch_all(&mut **tx)
-    .await
-    .map_err(classify::statement)?;
+    );
+    let rows = inserting
+        .bind(all(identities, |r| r.pipeline.as_str()))
+        .bind(all(identities, |r| r.object.location.store.as_str()))
+        .bind(all(identities, |r| r.object.location.bucket.as_str()))
+        .bind(all(identities, |r| r.object.location.key.as_str()))
+        .bind(all(identities, |r| r.object.etag.as_str()))
+        .bind(
+            identities
+                .iter()
+                .map(|found| found.version.map(VersionId::as_str))
+                .collect::<Vec<_>>(),
+        )
+        .bind(all(identities, |r| {
+            r.object.size.and_then(|size| i64::try_from(size).ok())
+        }))
+        .bind(all(identities, |r| r.object.last_modified))
+        .bind(all(identities, |r| r.object.sequencer.as_deref()))
+        .bind(all(identities, |r| last_message(&[&r.found_by])))
+        .fetch_all(&mut **tx)
+        .await
+        .map_err(classify::statement)?;
     let mut new = vec![None; identities.len()];
     for row in rows {
         let place: i64 = row.get("place");

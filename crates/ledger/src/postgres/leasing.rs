@@ -22,7 +22,7 @@ fn held(result: &PgQueryResult) -> Result<()> {
 
 pub(super) async fn renew(keeper: &PgPool, lease: &Lease, length: Duration) -> Result<()> {
     // A renewal that a crash forgets only shortens the lease.
-    let mut tx = begin_with(keeper, None, "off").await?;
+    let mut tx = begin_with(keeper, None, "off", &[]).await?;
     reach(Point::RenewBegun).map_err(classify::statement)?;
     let result = query(
         "-- ledger::renew

@@ -35,7 +35,7 @@ use async_trait::async_trait;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgPool, Postgres, Transaction};
 
-use self::statements::{query, query_scalar};
+use self::statements::{Often, query, query_scalar};
 pub(crate) use self::target::definition;
 use crate::{
     Along, Awaited, Backlog, Cancelled, ChunkTransaction, Claim, Claimed, ConnectOptions, Content,
@@ -60,6 +60,7 @@ pub struct PostgresLedger {
     pool: PgPool,
     /// The connection that keeps leases; loads never hold it up.
     keeper: PgPool,
+    often: Often,
     walk: claiming::Walk,
 }
 
@@ -78,8 +79,21 @@ impl PostgresLedger {
         Ok(Self {
             pool: pool(connection.clone(), options.connections.max(2)),
             keeper: pool(connection, 1),
+            often: Often::through(options.pooler),
             walk: claiming::Walk::default(),
         })
+    }
+}
+
+impl PostgresLedger {
+    fn claiming<'a>(&'a self, owner: &'a str, length: Duration) -> claiming::Claiming<'a> {
+        claiming::Claiming {
+            pool: &self.pool,
+            often: self.often,
+            walk: &self.walk,
+            owner,
+            length,
+        }
     }
 }
 
@@ -97,20 +111,21 @@ fn pool(connection: PgConnectOptions, size: u32) -> PgPool {
 
 /// Begins a transaction in which every commit is durable before it is answered.
 async fn begin(pool: &PgPool) -> Result<PgTransaction> {
-    begin_with(pool, None, "on").await
+    begin_with(pool, None, "on", &[]).await
 }
 
 /// Begins the transaction of one lease: the reaper finds its backend by name.
 async fn begin_for(pool: &PgPool, lease: LeaseId) -> Result<PgTransaction> {
-    begin_with(pool, Some(lease), "on").await
+    begin_with(pool, Some(lease), "on", &[]).await
 }
 
-/// One round trip. The level is said, because under a `repeatable read` default a
+/// One round trip, with the statements that come next. The level is said, because under a `repeatable read` default a
 /// second statement would not see what others committed.
 async fn begin_with(
     pool: &PgPool,
     lease: Option<LeaseId>,
     synchronous_commit: &str,
+    next: &[&str],
 ) -> Result<PgTransaction> {
     let mut sql = format!(
         "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
@@ -121,6 +136,10 @@ async fn begin_with(
         Some(lease) => format!("; SET LOCAL application_name = 'arrivage {lease}'"),
         None => format!("; SET LOCAL idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}'"),
     });
+    for statement in next {
+        sql.push_str("; ");
+        sql.push_str(statement);
+    }
     pool.begin_with(sql).await.map_err(classify::beginning)
 }
 
@@ -155,7 +174,7 @@ impl Ledger for PostgresLedger {
     }
 
     async fn register(&self, found: &[Registration]) -> Result<Vec<Registered>> {
-        intake::register(&self.pool, found).await
+        intake::register(&self.pool, self.often, found).await
     }
 
     async fn load_anew(&self, id: ArrivalId, now: &Object) -> Result<()> {
@@ -190,7 +209,7 @@ impl Ledger for PostgresLedger {
         owner: &str,
         lease: Duration,
     ) -> Result<Claimed> {
-        claiming::claim(&self.pool, &self.walk, pipelines, scope, owner, lease).await
+        self.claiming(owner, lease).claim(pipelines, scope).await
     }
 
     async fn claim_along(
@@ -201,7 +220,7 @@ impl Ledger for PostgresLedger {
         owner: &str,
         lease: Duration,
     ) -> Result<Vec<Claim>> {
-        along::claim(&self.pool, &self.walk, claim, scope, along, owner, lease).await
+        self.claiming(owner, lease).along(claim, scope, along).await
     }
 
     async fn last_claim_of(&self, owner: &str) -> Result<Option<Arrival>> {
@@ -222,12 +241,12 @@ impl Ledger for PostgresLedger {
         destination: &Destination,
     ) -> Result<Box<dyn ChunkTransaction>> {
         Ok(Box::new(
-            chunk::Chunk::begin(&self.pool, lease, destination).await?,
+            chunk::Chunk::begin(&self.pool, self.often, lease, destination).await?,
         ))
     }
 
     async fn load_together(&self, destination: &Destination, files: &[Whole<'_>]) -> Result<()> {
-        chunk::load_together(&self.pool, destination, files).await
+        chunk::load_together(&self.pool, self.often, destination, files).await
     }
 
     async fn standing(&self, lease: &Lease) -> Result<Standing> {
@@ -274,7 +293,7 @@ impl Ledger for PostgresLedger {
     }
 
     async fn table(&self, name: &TableName) -> Result<Table> {
-        target::table(&self.pool, name).await
+        target::table(&self.pool, self.often, name).await
     }
 
     async fn admits(&self, pipeline: &Pipeline, table: &Table) -> Result<()> {

@@ -6,6 +6,7 @@ use arrivage_model::{
 use sqlx::postgres::PgRow;
 use sqlx::{Executor, PgPool, Row};
 
+use super::statements::Often;
 use super::{PgTransaction, begin, classify, commit, query, query_scalar};
 use crate::{LedgerError, Result, TargetRefusal, declaration};
 
@@ -46,15 +47,15 @@ pub(super) fn drifted(table: &TableName, error: sqlx::Error) -> LedgerError {
     }
 }
 
-pub(super) async fn table(pool: &PgPool, name: &TableName) -> Result<Table> {
+pub(super) async fn table(pool: &PgPool, often: Often, name: &TableName) -> Result<Table> {
     let mut tx = begin(pool).await?;
-    let table = inspect(&mut tx, name).await?;
+    let table = inspect(&mut tx, often, name).await?;
     commit(tx).await?;
     Ok(table)
 }
 
-async fn inspect(tx: &mut PgTransaction, name: &TableName) -> Result<Table> {
-    let row = query(
+async fn inspect(tx: &mut PgTransaction, often: Often, name: &TableName) -> Result<Table> {
+    let finding = often.query(
         "-- ledger::table
         SELECT c.oid::bigint AS oid, n.nspname AS schema, c.relname AS name,
           c.relkind::text AS kind, c.relpersistence::text AS persistence,
@@ -72,18 +73,19 @@ async fn inspect(tx: &mut PgTransaction, name: &TableName) -> Result<Table> {
               AND NOT g.tgisinternal) AS parallel
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE c.oid = to_regclass($1)",
-    )
-    .bind(quoted(name))
-    .fetch_optional(&mut **tx)
-    .await
-    .map_err(classify::statement)?;
+    );
+    let row = finding
+        .bind(quoted(name))
+        .fetch_optional(&mut **tx)
+        .await
+        .map_err(classify::statement)?;
     let row = row.ok_or_else(|| TargetRefusal::Missing(name.clone()))?;
     let found = TableName {
         schema: Some(row.get("schema")),
         name: row.get("name"),
     };
     refuse(&row, &found)?;
-    let rows = query(
+    let listing = often.query(
         "-- ledger::columns
         SELECT attname AS name, format_type(atttypid, atttypmod) AS kind,
           attnotnull AND NOT atthasdef AND attidentity = '' AS required,
@@ -94,11 +96,12 @@ async fn inspect(tx: &mut PgTransaction, name: &TableName) -> Result<Table> {
         FROM pg_attribute
         WHERE attrelid = $1::bigint::oid AND attnum > 0 AND NOT attisdropped
         ORDER BY attnum",
-    )
-    .bind(row.get::<i64, _>("oid"))
-    .fetch_all(&mut **tx)
-    .await
-    .map_err(classify::statement)?;
+    );
+    let rows = listing
+        .bind(row.get::<i64, _>("oid"))
+        .fetch_all(&mut **tx)
+        .await
+        .map_err(classify::statement)?;
     let lineage = |name: &str| {
         let mut rows = rows.iter();
         let row = rows.find(|row| row.get::<&str, _>("name") == name);

@@ -313,8 +313,8 @@ async fn a_default_of_repeatable_read_changes_nothing() {
     assert_eq!(world.numbers("orders").await, [1, 2, 3]);
 }
 
-#[tokio::test]
-async fn no_statement_is_named_so_that_a_transaction_pooler_may_stand_between() {
+/// What the server says that it executed under a name, of one load.
+async fn named_statements(pooler: Pooler) -> Vec<String> {
     let cluster = arrivage_testkit::Postgres::cluster()
         .await
         .expect("a cluster");
@@ -330,7 +330,16 @@ async fn no_statement_is_named_so_that_a_transaction_pooler_may_stand_between() 
             "ALTER DATABASE \"{name}\" SET log_min_duration_statement = 0"
         ))
         .await;
-    let world = World::over(world.database);
+    let ledger = connect(&ConnectOptions {
+        url: world.database.database.url().to_owned(),
+        pooler,
+        connections: 2,
+    });
+    let ledger = ledger.expect("opens");
+    let world = World {
+        database: world.database,
+        ledger,
+    };
     world.ledger.migrate().await.expect("is up to date");
     world.declare().await;
     let destination = world.destination().await;
@@ -340,11 +349,55 @@ async fn no_statement_is_named_so_that_a_transaction_pooler_may_stand_between() 
     let log = cluster.log();
     let logged = log.lines().filter(|line| line.contains("execute ")).count();
     assert!(logged > 5, "statements are logged");
-    let named: Vec<&str> = log
-        .lines()
-        .filter(|line| line.contains("execute sqlx"))
-        .collect();
+    let named = log.lines().filter(|line| line.contains("execute sqlx"));
+    named.map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn no_statement_is_named_where_a_transaction_pooler_stands_between() {
+    let named = named_statements(Pooler::Transaction).await;
     assert!(named.is_empty(), "{named:?}");
+}
+
+#[tokio::test]
+async fn the_statements_of_every_load_are_planned_once_for_each_connection() {
+    let named = named_statements(Pooler::None).await;
+    for statement in ["register", "table", "columns", "claim", "advance"] {
+        let marker = format!("-- ledger::{statement}");
+        let found = named.iter().any(|line| line.ends_with(&marker));
+        assert!(found, "{statement}: {named:?}");
+    }
+}
+
+/// Processes of the version before go on while a newer one migrates.
+#[tokio::test]
+async fn a_migration_breaks_no_statement_that_is_kept() {
+    let world = World::<PostgresDatabase>::new().await;
+    let ledger = with_settings(&world, &[]);
+    let world = World {
+        ledger,
+        database: world.database,
+    };
+    let destination = world.destination().await;
+    let load = async |round: i64| {
+        for nth in 0..10 {
+            let id = world.register(&format!("{round}-{nth}")).await;
+            world
+                .load_whole(id, &destination, &[10 * round + nth])
+                .await;
+        }
+    };
+    load(0).await;
+    world
+        .database
+        .sql(
+            "ALTER TABLE arrivage.arrival ADD COLUMN added text NOT NULL DEFAULT 'new';
+             ALTER TABLE arrivage.pipeline ADD COLUMN added text;
+             ALTER TABLE orders ADD COLUMN added text",
+        )
+        .await;
+    load(1).await;
+    assert_eq!(world.numbers("orders").await, (0..20).collect::<Vec<_>>());
 }
 
 /// Each session has looked for the table before, and remembers that it was not there.

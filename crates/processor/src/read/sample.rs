@@ -5,7 +5,8 @@ use arrivage_store::{Persistence, Store};
 use tokio::sync::mpsc;
 
 use super::archive::{self, Kind};
-use super::{BLOCKS, Opened, Piece, Source, open, read_block, reading, typed};
+use super::blocks::Blocks;
+use super::{BLOCKS, Opened, Piece, Source, open, reading, typed};
 use crate::fate::LoadError;
 use crate::magic::Codec;
 
@@ -73,10 +74,11 @@ pub(crate) async fn beginning(
     let Opened {
         bytes: mut stream, ..
     } = opened;
+    let mut blocks = Blocks::default();
     let mut bytes = Vec::new();
     let mut whole = false;
     while !whole && bytes.len() < SAMPLE {
-        let block = read_block(&mut stream).await;
+        let block = blocks.read(&mut stream).await;
         let block = block.map_err(|error| reading(error, window))?;
         whole = block.is_empty();
         bytes.extend_from_slice(&block);

@@ -370,6 +370,9 @@ impl CsvCutter {
 
 /// Line ends in a record, all of them between quotes.
 fn line_ends(content: &[u8]) -> u64 {
+    if memchr2(b'\n', b'\r', content).is_none() {
+        return 0;
+    }
     let line_feeds = memchr_iter(b'\n', content).count();
     let alone = |at: &usize| content.get(at + 1) != Some(&b'\n');
     let carriage_returns = memchr_iter(b'\r', content).filter(alone).count();

@@ -15,7 +15,8 @@ use super::entries::Entries;
 use super::{corrupt, names, unsupported};
 use crate::fate::LoadError;
 use crate::magic::Codec;
-use crate::read::{self, Opened, Source, check_expansion, read_block, reading};
+use crate::read::blocks::Blocks;
+use crate::read::{self, Opened, Source, check_expansion, reading};
 
 /// Headers and contents begin at multiples of it, in bytes.
 pub(super) const BLOCK: usize = 512;
@@ -38,6 +39,7 @@ pub(super) async fn read(
         source,
         counter: (opened.codec != Codec::None).then_some(opened.counter),
         bytes: BufReader::with_capacity(16 * BLOCK, opened.bytes),
+        blocks: Blocks::default(),
         position: 0,
     };
     let mut extended = Extended::default();
@@ -110,6 +112,7 @@ pub(super) async fn read(
 struct Tape<'a> {
     source: &'a Source,
     bytes: BufReader<std::pin::Pin<Box<dyn tokio::io::AsyncRead + Send>>>,
+    blocks: Blocks,
     /// Object bytes that were needed; nothing where they are those of the stream.
     counter: Option<read::counted::Counter>,
     position: u64,
@@ -124,7 +127,7 @@ impl Tape<'_> {
 
     /// Some of the next bytes, at most so many; never none.
     async fn next(&mut self, most: u64, name: &str) -> Result<Bytes, LoadError> {
-        let read = read_block(&mut (&mut self.bytes).take(most)).await;
+        let read = self.blocks.read_some(&mut self.bytes, most).await;
         let bytes = self.known(read)?;
         if bytes.is_empty() {
             return Err(truncated(&format!("within its entry {name}")));
@@ -189,7 +192,7 @@ impl Tape<'_> {
         let second = self.block().await?;
         let mut is_blank = is_zeros(&second);
         loop {
-            let read = read_block(&mut self.bytes).await;
+            let read = self.blocks.read(&mut self.bytes).await;
             let bytes = self.known(read)?;
             if bytes.is_empty() {
                 break;

@@ -20,8 +20,9 @@ use super::entries::{Entries, broken, moved};
 use crate::decode::EntryPlace;
 use crate::fate::LoadError;
 use crate::magic;
+use crate::read::blocks::Blocks;
 use crate::read::counted::{Counted, Counter};
-use crate::read::{Opened, Source, read_block, reading, stream};
+use crate::read::{Opened, Source, reading, stream};
 
 /// What stands before each entry, in bytes, without its name.
 const LOCAL_HEADER: u64 = 30;
@@ -117,8 +118,9 @@ async fn read_entry(
     let mut read = 0;
     {
         let mut content = content(entry, &mut way.bytes, source.window);
+        let mut blocks = Blocks::default();
         loop {
-            let block = read_block(&mut content).await;
+            let block = blocks.read(&mut content).await;
             let block = block.map_err(|error| of_entry(reading(error, source.window), name))?;
             if block.is_empty() {
                 break;

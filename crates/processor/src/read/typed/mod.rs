@@ -20,8 +20,9 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use self::access::Access;
+use super::blocks::BLOCK;
 use super::sample::{Beginning, Stated};
-use super::{BLOCK, Piece, Source, check_expansion};
+use super::{Piece, Source, check_expansion};
 use crate::decode::Plan;
 use crate::fate::LoadError;
 use crate::magic;
