@@ -8,6 +8,7 @@ use ::parquet::data_type::{
 };
 use ::parquet::errors::{ParquetError, Result};
 
+use super::meter::Levels;
 use super::pages::Pages;
 use super::schema::{Form, LeafType};
 use crate::read::typed::text::{self, Unit};
@@ -23,6 +24,7 @@ const BYTES: usize = 256 * 1024;
 /// stand.
 pub(super) struct Leaf {
     column: Box<dyn Column>,
+    read: Levels,
     max_def: i16,
     defs: Vec<i16>,
     reps: Vec<i16>,
@@ -40,6 +42,7 @@ pub(super) struct Leaf {
 impl Leaf {
     pub(super) fn new(of: &LeafType, pages: Pages) -> Self {
         Self {
+            read: pages.levels(),
             column: column(of, pages),
             max_def: of.max_def,
             defs: Vec::new(),
@@ -55,6 +58,7 @@ impl Leaf {
 
     /// Passes over records.
     pub(super) fn skip(&mut self, records: u64) -> Result<()> {
+        self.read.keep_none();
         let mut left = usize::try_from(records)?;
         let mut ended = false;
         while left > 0 {
@@ -90,6 +94,7 @@ impl Leaf {
 
     /// Says so where something is left behind the last record.
     pub(super) fn end(&mut self) -> Result<()> {
+        self.read.keep_none();
         match self.at < self.levels || self.column.skip(1)? > 0 {
             true => Err(disagree()),
             false => Ok(()),
@@ -105,6 +110,7 @@ impl Leaf {
             self.defs.clear();
             self.reps.clear();
             (self.at, self.value) = (0, 0);
+            self.read.begin();
             let (defs, reps) = (&mut self.defs, &mut self.reps);
             let (levels, bytes) = self.column.fill(self.batch, defs, reps)?;
             self.levels = levels;

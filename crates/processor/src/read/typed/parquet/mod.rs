@@ -3,6 +3,7 @@
 
 mod assemble;
 mod leaf;
+mod meter;
 mod nesting;
 mod pages;
 mod schema;
@@ -18,7 +19,8 @@ use arrivage_model::ErrorCode;
 
 use self::assemble::Assembly;
 use self::leaf::Leaf;
-use self::pages::{Meter, Pages};
+use self::meter::Meter;
+use self::pages::Pages;
 use super::access::{Access, LEAST};
 use super::{Lines, Members, Wanted, needs_memory};
 use crate::fate::LoadError;
@@ -224,7 +226,7 @@ fn failed(error: ParquetError, access: &Access) -> LoadError {
     match error {
         ParquetError::External(inner) => match inner.downcast::<LoadError>() {
             Ok(error) => *error,
-            Err(inner) => match inner.downcast::<pages::TooMuch>() {
+            Err(inner) => match inner.downcast::<meter::TooMuch>() {
                 Ok(too_much) => {
                     let what = "the dictionaries and pages of its columns";
                     needs_memory(what, too_much.0 + too_much.0 / 4, access.source())
