@@ -1,6 +1,7 @@
 //! How long claims take: `claim_latency URL CLAIMS` claims so many arrivals of the pipeline
 //! `orders`, one after another, loads each with an empty last chunk into the table `orders`, and
-//! prints the median and the 99th percentile, in milliseconds. `cargo xtask bench ledger` runs it.
+//! prints the median and the 99th percentile, in milliseconds, and how many claims a second that is
+//! without the loads. `cargo xtask bench ledger` runs it.
 #![expect(clippy::print_stdout, reason = "it prints what it measured")]
 
 use std::error::Error;
@@ -52,6 +53,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let nth = (times.len() * part / 100).min(times.len() - 1);
         times[nth].as_secs_f64() * 1000.0
     };
-    println!("{:.2} {:.2}", at(50), at(99));
+    let rate = times.len() as f64 / times.iter().sum::<Duration>().as_secs_f64();
+    println!("{:.2} {:.2} {rate:.1}", at(50), at(99));
     Ok(())
 }

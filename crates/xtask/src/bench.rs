@@ -7,6 +7,7 @@ mod data;
 pub(crate) mod latency;
 pub(crate) mod ledger;
 pub(crate) mod memory;
+mod peers;
 pub(crate) mod resume;
 pub(crate) mod small_files;
 pub(crate) mod throughput;

@@ -205,14 +205,21 @@ pub fn drop_database(url: &str, name: &str) -> Result<()> {
     Ok(())
 }
 
+/// A program that comes with PostgreSQL and needs no server of this machine's: of the newest that
+/// Debian installed, else from `PATH`.
+pub fn program(name: &str) -> Result<PathBuf> {
+    newest_in(Path::new(DEBIAN))
+        .map(|bin| bin.join(name))
+        .filter(|program| program.is_file())
+        .or_else(|| find_program(name))
+        .with_context(|| {
+            format!("this needs {name}: install PostgreSQL (Debian: apt-get install postgresql)")
+        })
+}
+
 /// Runs `statements` with psql. Returns the rows: a line each, columns parted by `|`.
 pub fn sql(url: &str, statements: &str) -> Result<String> {
-    let psql = newest_in(Path::new(DEBIAN))
-        .map(|bin| bin.join("psql"))
-        .filter(|psql| psql.is_file())
-        .or_else(|| find_program("psql"))
-        .context("this needs psql: install PostgreSQL's client (Debian: postgresql-client)")?;
-    let output = Command::new(psql)
+    let output = Command::new(program("psql")?)
         .args([
             "-X",
             "-A",

@@ -9,7 +9,13 @@ use xtask::process::tied;
 use xtask::venv::Venv;
 
 /// What makes the data, and the peers that others would use.
-const PACKAGES: &[&str] = &["tpchgen-cli==4.0.0", "sling-linux-amd64==1.4.11"];
+const PACKAGES: &[&str] = &[
+    "tpchgen-cli==4.0.0",
+    "sling-linux-amd64==1.4.11",
+    "dlt[postgres]==1.31.0",
+    "pyarrow==26.0.1",
+    "duckdb==2.0.0",
+];
 
 /// The environment with these.
 pub(super) fn tools() -> Result<Venv> {

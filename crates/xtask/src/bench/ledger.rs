@@ -1,16 +1,18 @@
-//! `cargo xtask bench ledger`: what the exactly-once path costs, and how long claims take in a
-//! ledger that has seen a lot.
+//! `cargo xtask bench ledger`: what the exactly-once path costs; and in a ledger that has seen a lot,
+//! how fast arrivals are registered, claimed and shown.
+
+mod rates;
 
 use std::process::Stdio;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use xtask::postgres::sql;
 use xtask::process::tied;
 
 use super::data::Lineitem;
-use super::{Bench, Load, ROUNDS, build, built, median};
+use super::{Bench, Load, ROUNDS, build, built, drop_database, median};
 
-/// What the ledger holds while claims are timed.
+/// What the ledger holds while it is timed.
 const LOADED: u64 = 1_000_000;
 const WAITING: u64 = 100_000;
 const CLAIMS: u64 = 5_000;
@@ -32,10 +34,11 @@ const WITHOUT_WRITES: &str = "
     $$";
 
 pub(crate) fn bench() -> Result<()> {
-    build(&["--package", "arrivage-ledger", "--example", "claim_latency"])?;
+    build(&["--package", "arrivage-ledger", "--examples"])?;
     let bench = Bench::start()?;
     cost(&bench)?;
-    claims(&bench)
+    claims(&bench)?;
+    rates::bench(&bench)
 }
 
 /// The same load with and without the ledger's writes, in turn.
@@ -68,6 +71,26 @@ fn cost(bench: &Bench) -> Result<()> {
 /// Claims among a million loaded arrivals, then again while an old transaction keeps the vacuum
 /// from removing what the claims leave behind.
 fn claims(bench: &Bench) -> Result<()> {
+    let url = full(bench)?;
+    print(&url, "claims among them")?;
+    let mut old = tied("psql");
+    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM arrivage.pipeline; \
+                 SELECT pg_sleep(600)";
+    let mut old = old
+        .args(["-qX", &url, "-c", begin])
+        .stdout(Stdio::null())
+        .spawn()?;
+    while sql(&url, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'BEGIN ISOLATION%' AND wait_event = 'PgSleep'")?.trim() != "1" {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    print(&url, "under an old transaction")?;
+    old.kill()?;
+    old.wait()?;
+    drop_database(&bench.url, &url)
+}
+
+/// A ledger with so many arrivals of the pipeline `orders`.
+fn full(bench: &Bench) -> Result<String> {
     let url = bench.migrated()?;
     sql(&url, "CREATE TABLE orders (n bigint)")?;
     let insert = |name: &str, state: &str, count: u64| {
@@ -84,34 +107,31 @@ fn claims(bench: &Bench) -> Result<()> {
     sql(&url, &insert("old", "loaded", LOADED))?;
     sql(&url, &insert("new", "waiting", WAITING))?;
     sql(&url, "VACUUM ANALYZE arrivage.arrival")?;
-    print(&url, "claims among them")?;
-    let mut old = tied("psql");
-    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM arrivage.pipeline; \
-                 SELECT pg_sleep(600)";
-    let mut old = old
-        .args(["-qX", &url, "-c", begin])
-        .stdout(Stdio::null())
-        .spawn()?;
-    while sql(&url, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'BEGIN ISOLATION%' AND wait_event = 'PgSleep'")?.trim() != "1" {
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    print(&url, "under an old transaction")?;
-    old.kill()?;
-    old.wait()?;
-    Ok(())
+    Ok(url)
 }
 
 fn print(url: &str, what: &str) -> Result<()> {
-    let output = tied(built("examples/claim_latency"))
-        .args([url, &CLAIMS.to_string()])
-        .stderr(Stdio::inherit())
-        .output()?;
-    ensure!(output.status.success(), "claim_latency: {}", output.status);
-    let line = String::from_utf8(output.stdout)?;
-    let (median, last) = line.trim().split_once(' ').context("two numbers")?;
+    let claimed = measured("claim_latency", &[url, &CLAIMS.to_string()])?;
+    let [median, last, _] = claimed[..] else {
+        bail!("claim_latency says {claimed:?}");
+    };
     println!(
         "{LOADED} loaded, {WAITING} waiting, {CLAIMS} {what}: median {median} ms, \
          99th percentile {last} ms"
     );
     Ok(())
+}
+
+/// The numbers that an example of the ledger prints.
+fn measured(example: &str, arguments: &[&str]) -> Result<Vec<f64>> {
+    let output = tied(built("examples").join(example))
+        .args(arguments)
+        .stderr(Stdio::inherit())
+        .output()?;
+    ensure!(output.status.success(), "{example}: {}", output.status);
+    let text = String::from_utf8(output.stdout)?;
+    let numbers = text.split_whitespace().map(str::parse);
+    numbers
+        .collect::<Result<_, _>>()
+        .with_context(|| format!("{example} says {text:?}"))
 }
