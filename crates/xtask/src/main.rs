@@ -33,7 +33,8 @@ Usage: cargo xtask COMMAND
             small-files: ten thousand objects of twenty rows
             resume: after a kill at nine tenths
             latency: from a notification to its rows
-            ledger: what the ledger's writes cost, and how long claims take
+            ledger: what the ledger's writes cost; claims, registrations, the
+            backlog and the history among a million arrivals
   soak      [--minutes N] [--seed S] [--plant lost|doubled|forgetful]
             the program under every fault at once, and then an audit";
 

@@ -18,13 +18,13 @@ const BATCHES: [Batches; 2] = [
         what: "registrations, 500 at a time (a listing)",
         found_by: "listing",
         size: 500,
-        count: 20,
+        count: 10,
     },
     Batches {
         what: "registrations, 10 at a time (SQS)",
         found_by: "message",
         size: 10,
-        count: 200,
+        count: 100,
     },
 ];
 
@@ -54,6 +54,7 @@ struct Rates {
 
 pub(super) fn bench(bench: &Bench) -> Result<()> {
     let ledger = full(bench)?;
+    looks(&ledger, "after a vacuum")?;
     let updates = Updates::prepare(bench)?;
     for (flush, what) in [
         ("on", "every commit flushed, as PostgreSQL is installed"),
@@ -75,7 +76,7 @@ pub(super) fn bench(bench: &Bench) -> Result<()> {
         println!("{LOADED} loaded, {WAITING} and more waiting, medians of {ROUNDS}, {what}:");
         tell(rates);
     }
-    looks(&ledger)?;
+    looks(&ledger, "as the rounds left it")?;
     drop_database(&bench.url, &ledger)?;
     drop_database(&bench.url, &updates.url)
 }
@@ -96,15 +97,15 @@ fn tell(mut rates: Rates) {
     tell("claims, one client, one at a time", &mut rates.claims, 0.5);
 }
 
-/// As the claims and registrations before left the ledger.
-fn looks(ledger: &str) -> Result<()> {
+/// How long the backlog and pages of the history take to be shown.
+fn looks(ledger: &str, when: &str) -> Result<()> {
     let looks = measured("look_latency", &[ledger, LOOKS])?;
     let [backlog, newest, middle, loaded] = looks[..] else {
         bail!("look_latency says {looks:?}");
     };
     println!(
-        "medians of {LOOKS}: the backlog {backlog} ms; of the history 50 arrivals, the newest \
-         {newest} ms, from its middle {middle} ms, the newest loaded {loaded} ms"
+        "{when}, medians of {LOOKS}: the backlog {backlog} ms; of the history fifty arrivals, the \
+         newest {newest} ms, from its middle {middle} ms, the newest loaded {loaded} ms"
     );
     Ok(())
 }
