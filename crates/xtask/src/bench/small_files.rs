@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use xtask::postgres::program;
 use xtask::process::tied;
 use xtask::venv::Venv;
 
@@ -129,13 +130,15 @@ fn discard(store: &super::Store) -> Result<Duration> {
     Ok(Duration::from_secs_f64(seconds.parse()?))
 }
 
-/// One psql for each file, which need not come from a store.
+/// One psql for each file, which need not come from a store; without Debian's wrapper around psql,
+/// which takes longer than such a file.
 fn shell(bench: &Bench, folder: &Path) -> Result<Duration> {
     let url = bench.database()?;
     let script = format!(
         "for nth in $(seq -f %05g 0 {}); do \
-           psql -qX '{url}' -c \"\\copy lineitem FROM '{}/$nth.csv' CSV HEADER\" || exit 1; done",
+           {} -qX '{url}' -c \"\\copy lineitem FROM '{}/$nth.csv' CSV HEADER\" || exit 1; done",
         SHELL - 1,
+        program("psql")?.display(),
         folder.display()
     );
     let started = Instant::now();
