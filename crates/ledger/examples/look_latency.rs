@@ -1,7 +1,7 @@
 //! How long it takes to look at a ledger: `look_latency URL TIMES` asks so many times for the backlog
 //! and for pages of the history, in turn, and prints the median of each in milliseconds: the backlog,
-//! the newest page, one from the middle, the newest of what is loaded. `cargo xtask bench ledger`
-//! runs it.
+//! the newest page, one from the middle, the newest of what is loaded, the newest of the pipeline
+//! `few`. `cargo xtask bench ledger` runs it.
 #![expect(clippy::print_stdout, reason = "it prints what it measured")]
 
 use std::error::Error;
@@ -34,6 +34,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         },
         Filter {
             state: Some(State::Loaded),
+            ..Filter::default()
+        },
+        Filter {
+            pipeline: Some("few".to_owned()),
             ..Filter::default()
         },
     ];

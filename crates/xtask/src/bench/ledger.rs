@@ -89,23 +89,24 @@ fn claims(bench: &Bench) -> Result<()> {
     drop_database(&bench.url, &url)
 }
 
-/// A ledger with so many arrivals of the pipeline `orders`.
+/// A ledger with so many arrivals of the pipeline `orders`, and a hundred old ones of `few`.
 fn full(bench: &Bench) -> Result<String> {
     let url = bench.migrated()?;
     sql(&url, "CREATE TABLE orders (n bigint)")?;
-    let insert = |name: &str, state: &str, count: u64| {
+    let insert = |pipeline: &str, name: &str, state: &str, count: u64| {
         format!(
             "INSERT INTO arrivage.arrival (pipeline, store, bucket, key, etag, state, finished_at)
-             SELECT 'orders', 's3', 'drop', '{name}/' || n, 'e' || n, '{state}', now()
+             SELECT '{pipeline}', 's3', 'drop', '{name}/' || n, 'e' || n, '{state}', now()
              FROM generate_series(1, {count}) n"
         )
     };
     sql(
         &url,
-        "INSERT INTO arrivage.pipeline (name, max_attempts) VALUES ('orders', 5)",
+        "INSERT INTO arrivage.pipeline (name, max_attempts) VALUES ('orders', 5), ('few', 5)",
     )?;
-    sql(&url, &insert("old", "loaded", LOADED))?;
-    sql(&url, &insert("new", "waiting", WAITING))?;
+    sql(&url, &insert("few", "few", "loaded", 100))?;
+    sql(&url, &insert("orders", "old", "loaded", LOADED))?;
+    sql(&url, &insert("orders", "new", "waiting", WAITING))?;
     sql(&url, "VACUUM ANALYZE arrivage.arrival")?;
     Ok(url)
 }

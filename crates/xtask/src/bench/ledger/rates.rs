@@ -100,12 +100,13 @@ fn tell(mut rates: Rates) {
 /// How long the backlog and pages of the history take to be shown.
 fn looks(ledger: &str, when: &str) -> Result<()> {
     let looks = measured("look_latency", &[ledger, LOOKS])?;
-    let [backlog, newest, middle, loaded] = looks[..] else {
+    let [backlog, newest, middle, loaded, few] = looks[..] else {
         bail!("look_latency says {looks:?}");
     };
     println!(
         "{when}, medians of {LOOKS}: the backlog {backlog} ms; of the history fifty arrivals, the \
-         newest {newest} ms, from its middle {middle} ms, the newest loaded {loaded} ms"
+         newest {newest} ms, from its middle {middle} ms, the newest loaded {loaded} ms, those of a \
+         pipeline with few {few} ms"
     );
     Ok(())
 }
