@@ -72,10 +72,11 @@ impl Settings {
         self.share(self.chunks())
     }
 
-    /// The same while one worker alone has something to load. Of large chunks one is left
-    /// out, because what they free is not all given back to the system.
+    /// The same while one worker alone has something to load. Of large chunks two are left
+    /// out, because what they free is not all given back to the system, least of all while the
+    /// database is slow.
     pub(crate) fn chunk_bytes_alone(&self) -> usize {
-        self.share(self.chunks_of(1) + 1)
+        self.share(self.chunks_of(1) + 2)
     }
 
     fn share(&self, chunks: u64) -> usize {
