@@ -5,6 +5,9 @@ use arrivage_cli::problems;
 /// What stands in the environment; nobody may be told.
 const SECRET: &str = "hunter2hunter2";
 
+/// Looks up an environment variable.
+type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 /// The same text has the same problems, each with its place; none of them tells a secret, and a
 /// comment makes no difference.
 pub fn configuration(data: &[u8]) {
@@ -18,8 +21,7 @@ pub fn configuration(data: &[u8]) {
         2 => Some(format!("postgres://u:{SECRET}@localhost/d")),
         _ => Some(String::new()),
     };
-    let envs: [&dyn Fn(&str) -> Option<String>; 2] = [&nothing, &secret];
-    for env in envs {
+    for env in [&nothing as Env<'_>, &secret] {
         let found = problems(text, env);
         assert_eq!(problems(text, env), found);
         for line in &found {

@@ -17,7 +17,7 @@ use flate2::read::MultiGzDecoder;
 use futures::stream::{self, StreamExt};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::chunks::{LARGE, Seen, check_account, decode, some, target};
+use crate::chunks::{Seen, check_account, decode, some, target};
 use crate::knobs::Knobs;
 use crate::pipeline::{KINDS, pipeline, plan};
 
@@ -90,12 +90,22 @@ struct Case {
 }
 
 impl Case {
-    fn new(format: Format, limits: Limits, columns: &str, bytes: Vec<u8>) -> Self {
+    fn new(
+        format: Format,
+        limits: Limits,
+        columns: &str,
+        target: ChunkTarget,
+        bytes: Vec<u8>,
+    ) -> Self {
         Self {
             plan: plan(&pipeline(format, limits, columns)),
             limits,
             window: 4 << 20,
-            target: LARGE,
+            // So much is a chunk's share of the memory, and made room for.
+            target: ChunkTarget {
+                bytes: target.bytes.min(1 << 20),
+                ..target
+            },
             bytes: bytes.into(),
         }
     }
@@ -167,10 +177,10 @@ pub fn compressed(data: &[u8]) {
         quote: None,
         ..Csv::default()
     });
+    let target = target(&mut knobs);
     let case = Case {
         window: knobs.one_of(&[4 << 20, 1 << 20, 16 << 20]),
-        target: target(&mut knobs),
-        ..Case::new(format, limits, "a text", input.to_vec())
+        ..Case::new(format, limits, "a text", target, input.to_vec())
     };
     let found = case.check(block(&mut knobs));
     let is_gzip = match limits.compression {
@@ -218,10 +228,8 @@ fn archive(compression: Compression, data: &[u8], pack: impl Fn(&mut Knobs<'_>, 
     };
     let target = target(&mut knobs);
     let block = block(&mut knobs);
-    let case = Case {
-        target,
-        ..Case::new(format, limits, "a integer, b text", pack(&mut knobs, input))
-    };
+    let bytes = pack(&mut knobs, input);
+    let case = Case::new(format, limits, "a integer, b text", target, bytes);
     // Bytes of its directory and of what it passes over are none of the stream.
     let _ = case.check(block);
 }
@@ -257,10 +265,8 @@ fn typed(format: Format, data: &[u8]) {
     }
     let all = format!("{TYPED}, {KINDS}");
     let columns = knobs.one_of(&[all.as_str(), TYPED, KINDS]);
-    let case = Case {
-        target: target(&mut knobs),
-        ..Case::new(format, Limits::default(), columns, input.to_vec())
-    };
+    let target = target(&mut knobs);
+    let case = Case::new(format, Limits::default(), columns, target, input.to_vec());
     let _ = case.check(block(&mut knobs));
 }
 

@@ -56,6 +56,29 @@ fn an_element_that_is_too_long_is_passed_over() {
         .check(exact, &["!record_too_long", "2"]);
 }
 
+/// Whether they are too long must not depend on how much of what follows is there.
+#[test]
+fn blanks_before_an_array_may_be_as_long_as_a_record() {
+    let check = |blanks: &str, expect: &[&str]| {
+        let case = ids().max_record(12);
+        let input = format!("{blanks}[{{\"id\":1}}]");
+        let every_byte: Vec<_> = (0..input.len()).collect();
+        for cuts in [&[][..], &every_byte] {
+            let start = Checkpoint::default();
+            let chunks = case.chunks(input.as_bytes(), cuts, &start, super::LARGE);
+            let records = records(&chunks.expect("can be read"));
+            let found: Vec<_> = records.into_iter().map(|record| record.what).collect();
+            assert_eq!(found, expect, "{blanks:?} in {} pieces", cuts.len());
+        }
+    };
+    let long = "\t".repeat(13);
+    check(&long[1..], &["1"]);
+    check(&format!("\n{}\r\n {}", &long[1..], &long[2..]), &["1"]);
+    check(&long, &["!record_too_long"]);
+    check(&format!("{long}\n"), &["!record_too_long", "!not_json"]);
+    check(&format!(" \n{long}\r\n"), &["!record_too_long", "!not_json"]);
+}
+
 #[test]
 fn an_array_that_is_cut_is_no_whole_file() {
     for input in [
