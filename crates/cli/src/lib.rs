@@ -46,5 +46,7 @@ pub fn run() -> ExitCode {
 pub fn problems(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
     let parsed = Config::parse(text, Path::new("arrivage.toml"), "/etc/arrivage", env);
     let checked = parsed.and_then(|config| config.require(&Section::ALL));
-    checked.err().map_or_else(Vec::new, ConfigErrors::into_lines)
+    checked
+        .err()
+        .map_or_else(Vec::new, ConfigErrors::into_lines)
 }

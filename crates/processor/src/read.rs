@@ -485,7 +485,8 @@ fn reading(error: io::Error, window: u64) -> LoadError {
         return LoadError::file(ErrorCode::Unsupported, words);
     }
     if words.contains("Dictionary mismatch") {
-        let message = "it was compressed with a dictionary, which it does not hold; compress it without one";
+        let message =
+            "it was compressed with a dictionary, which it does not hold; compress it without one";
         return LoadError::file(ErrorCode::Unsupported, message);
     }
     if kind == io::ErrorKind::UnexpectedEof {

@@ -134,7 +134,12 @@ pub(crate) fn check(
         for (at, chunk) in some(found) {
             let rest = decode(plan, input, pieces, &chunk.end, target);
             let rest = rest.as_ref().map(see);
-            assert_eq!(rest.as_deref(), Ok(&found[at + 1..]), "from {:?}", chunk.end);
+            assert_eq!(
+                rest.as_deref(),
+                Ok(&found[at + 1..]),
+                "from {:?}",
+                chunk.end
+            );
         }
     }
     whole
@@ -160,7 +165,10 @@ pub(crate) fn check_account(chunks: &[Seen], length: u64) {
             assert_eq!(record, records, "each record once");
             assert!(before.0 <= offset, "in their order: {before:?}, {offset}");
             // An element of an array may be nothing.
-            assert!(offset <= at, "record {record} begins at {offset}, beyond {at}");
+            assert!(
+                offset <= at,
+                "record {record} begins at {offset}, beyond {at}"
+            );
             assert!(line >= 1, "the first line is 1");
             before = (offset, line);
         }

@@ -35,7 +35,11 @@ pub fn notification(data: &[u8]) {
         if !is_deep(&within) && envelope.len() < 1 << 20 {
             assert_eq!(within.notices, parsed.notices, "in {envelope}");
             assert_eq!(within.skipped, parsed.skipped, "in {envelope}");
-            assert_eq!(within.unreadable.len(), parsed.unreadable.len(), "in {envelope}");
+            assert_eq!(
+                within.unreadable.len(),
+                parsed.unreadable.len(),
+                "in {envelope}"
+            );
         }
     }
 }

@@ -135,8 +135,16 @@ impl Case {
     fn check(&self, block: usize) -> Result<Vec<Seen>, Option<ErrorCode>> {
         let see = |chunks: &Vec<Chunk>| chunks.iter().map(Seen::of).collect::<Vec<_>>();
         let start = Checkpoint::default();
-        let found = self.read(&start, usize::MAX).as_ref().map(see).map_err(|code| *code);
-        let cut = self.read(&start, block).as_ref().map(see).map_err(|code| *code);
+        let found = self
+            .read(&start, usize::MAX)
+            .as_ref()
+            .map(see)
+            .map_err(|code| *code);
+        let cut = self
+            .read(&start, block)
+            .as_ref()
+            .map(see)
+            .map_err(|code| *code);
         assert_eq!(cut, found, "in blocks of {block}");
         let found = found?;
         let last = found.last().expect("there is a last one");
@@ -144,7 +152,12 @@ impl Case {
         for (at, chunk) in some(&found).take(3) {
             let rest = self.read(&chunk.end, block);
             let rest = rest.as_ref().map(see).map_err(|code| *code);
-            assert_eq!(rest.as_deref(), Ok(&found[at + 1..]), "from {:?}", chunk.end);
+            assert_eq!(
+                rest.as_deref(),
+                Ok(&found[at + 1..]),
+                "from {:?}",
+                chunk.end
+            );
         }
         Ok(found)
     }
@@ -195,7 +208,13 @@ pub fn compressed(data: &[u8]) {
     let read = MultiGzDecoder::new(input).take(most).read_to_end(&mut text);
     match (found, read.is_ok() && (text.len() as u64) < most) {
         (Ok(found), true) => {
-            let plain = decode(&case.plan, &text, &[4096], &Checkpoint::default(), case.target);
+            let plain = decode(
+                &case.plan,
+                &text,
+                &[4096],
+                &Checkpoint::default(),
+                case.target,
+            );
             let plain: Vec<_> = plain.iter().flatten().map(Seen::of).collect();
             assert_eq!(found, plain);
         }

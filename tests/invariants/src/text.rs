@@ -101,7 +101,13 @@ fn check_again(chunk: &Chunk) {
         .collect();
     let format = Format::Csv(Csv::default());
     let plan = plan(&pipeline(format, Limits::default(), &columns.join(", ")));
-    let again = decode(&plan, input.as_bytes(), &[4096], &Checkpoint::default(), LARGE);
+    let again = decode(
+        &plan,
+        input.as_bytes(),
+        &[4096],
+        &Checkpoint::default(),
+        LARGE,
+    );
     let again = again.expect("it is sound");
     let [again] = &again[..] else {
         panic!("{} chunks of {input:?}", again.len());
@@ -153,7 +159,8 @@ pub fn json(data: &[u8]) {
         }
         let not_json = chunk.rejects.iter();
         for reject in not_json.filter(|reject| reject.code == ReasonCode::NotJson) {
-            let is_object = |text| serde_json::from_str::<Value>(text).is_ok_and(|it| it.is_object());
+            let is_object =
+                |text| serde_json::from_str::<Value>(text).is_ok_and(|it| it.is_object());
             let stricter = ["twice", "differ only in case", "128"];
             let known = stricter.iter().any(|known| reject.reason.contains(known));
             assert!(known || !is_object(&reject.raw), "{reject:?}");
@@ -186,7 +193,11 @@ pub fn fixed_width(data: &[u8]) {
     if bytewise && limits.encoding == Encoding::UTF_16LE {
         return;
     }
-    let ends = knobs.one_of(&[(Some(2), 3, None), (Some(1), 4, Some(5)), (Some(9), 11, Some(12))]);
+    let ends = knobs.one_of(&[
+        (Some(2), 3, None),
+        (Some(1), 4, Some(5)),
+        (Some(9), 11, Some(12)),
+    ]);
     let mut case = pipeline(Format::FixedWidth(format), limits, "a integer, b text");
     let range = |first, last| ColumnSource::Range(Range { first, last });
     case.0.columns.push(from("a", range(1, ends.0)));

@@ -14,7 +14,9 @@ fn fuzz() -> PathBuf {
 fn names(folder: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
     let name = |entry: fs::DirEntry| entry.file_name().into_string().expect("plain names");
-    entries.map(|entry| name(entry.expect("readable"))).collect()
+    entries
+        .map(|entry| name(entry.expect("readable")))
+        .collect()
 }
 
 macro_rules! seeds {

@@ -37,6 +37,12 @@ fn what_is_no_object_in_an_array_is_a_reject() {
     check("[{\"id\":1}]\n{\"id\":2}\n[3]", &["1", "2", "!not_json"]);
     check("[{\"id\":1}}, {\"id\":2}]", &["!not_json", "2"]);
     check("{\"id\":1}\n[{\"id\":2}]\n", &["1", "!not_json"]);
+    // To JSON a form feed is no blank: it belongs to an element, and is one.
+    check("[{\"id\":1}\u{c},{\"id\":2}]", &["!not_json", "2"]);
+    check(
+        "[\u{c},{\"id\":2},\u{c}\n]",
+        &["!not_json", "2", "!not_json"],
+    );
 }
 
 #[test]
@@ -76,7 +82,10 @@ fn blanks_before_an_array_may_be_as_long_as_a_record() {
     check(&format!("\n{}\r\n {}", &long[1..], &long[2..]), &["1"]);
     check(&long, &["!record_too_long"]);
     check(&format!("{long}\n"), &["!record_too_long", "!not_json"]);
-    check(&format!(" \n{long}\r\n"), &["!record_too_long", "!not_json"]);
+    check(
+        &format!(" \n{long}\r\n"),
+        &["!record_too_long", "!not_json"],
+    );
 }
 
 #[test]

@@ -226,7 +226,10 @@ fn control_characters_are_text() {
             continue;
         }
         let text = format!("x{control}y");
-        check(&format!("{text},\"{text}\"\n"), &[&format!("{text}|{text}")]);
+        check(
+            &format!("{text},\"{text}\"\n"),
+            &[&format!("{text}|{text}")],
+        );
     }
     check("x\0y,1\n1,\"\0\"\n", &["!nul a", "!nul b"]);
 }
