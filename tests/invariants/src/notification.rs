@@ -11,7 +11,10 @@ pub fn notification(data: &[u8]) {
         assert_eq!(notice.location.check(), Ok(()), "{notice:?}");
         if let Some(etag) = &notice.etag {
             let etag = etag.to_string();
-            assert!(!etag.is_empty() && !etag.contains('"'), "{etag:?}");
+            let in_header = etag
+                .bytes()
+                .all(|byte| matches!(byte, b' '..=b'~') && byte != b'"');
+            assert!(in_header && !etag.is_empty(), "{etag:?}");
         }
     }
     let said = parsed.notices.len() + parsed.skipped.len() + parsed.unreadable.len();

@@ -50,6 +50,8 @@ pub fn preview(data: &[u8]) {
         csv(','.into(), false),
         Format::JsonLines(JsonLines::default()),
     ]);
+    // With a delimiter that is left open, the decoder may find another one than the inference.
+    let is_open = matches!(&format, Format::Csv(csv) if csv.delimiter == Delimiter::Auto);
     let (pipeline, mut table) = pipeline(format, Limits::default(), "a text");
     let Ok(columns) = infer(&pipeline, sample) else {
         return;
@@ -74,6 +76,6 @@ pub fn preview(data: &[u8]) {
                 | ReasonCode::NotJson
                 | ReasonCode::Missing
         );
-        assert!(!of_its_value, "{reject:?} of {columns:?}");
+        assert!(is_open || !of_its_value, "{reject:?} of {columns:?}");
     }
 }
