@@ -51,7 +51,7 @@ async fn the_budget_of_rejects_holds_across_a_restart(to: Destination) -> Result
     assert_eq!(to.sql(STATES).await?, "loading||0|1000");
     let failed = arrivage.run(&["load", "in/it.csv"]).await?;
     failed.expect(3).says("rejects.max_rows is 1200");
-    assert_eq!(to.sql(STATES).await?, "failed|too_many_rejects|0|1000");
+    assert_eq!(to.sql(STATES).await?, "failed|too_many_rejects|0|1500");
     Ok(())
 }
 
