@@ -26,7 +26,8 @@ pub struct Rehearsal {
     pub target: ChunkTarget,
 }
 
-/// Reads and decodes an object from a checkpoint to its end, as a load does.
+/// Reads and decodes an object from a checkpoint to its end, as a load does. Panics where a thread
+/// of it ended by itself, which is a defect.
 pub async fn rehearse(
     store: Arc<dyn Store>,
     object: Object,
