@@ -172,6 +172,12 @@ impl Section {
     }
 }
 
+impl ConfigErrors {
+    pub(crate) fn into_lines(self) -> Vec<String> {
+        self.0
+    }
+}
+
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.join("\n"))

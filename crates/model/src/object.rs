@@ -143,14 +143,16 @@ impl ETag {
     /// The longest tag that the ledger takes, in bytes.
     pub const MAX: usize = 256;
 
-    /// Strips quotes and `W/`. Nothing is left of an empty, an over-long or a
-    /// binary tag.
+    /// Strips quotes and `W/`. Nothing is left of an empty or an over-long tag, and of
+    /// one that no header carries.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let text = text.strip_prefix("W/").unwrap_or(text);
         let text = text.trim_matches('"');
-        let sound = !text.is_empty() && text.len() <= Self::MAX && !text.contains('\0');
+        let fits = !text.is_empty() && text.len() <= Self::MAX;
+        let in_header = |byte| matches!(byte, b' '..=b'~') && byte != b'"';
+        let sound = fits && text.bytes().all(in_header);
         sound.then(|| Self(text.to_owned()))
     }
 
@@ -247,6 +249,9 @@ mod tests {
             assert_eq!(ETag::parse(text).expect(text).as_str(), "abc");
         }
         assert_eq!(ETag::parse("\"\""), None);
+        for text in ["a\nb", "a\"b", "a\u{7f}", "\u{e9}", "a\0"] {
+            assert_eq!(ETag::parse(text), None, "no header carries {text:?}");
+        }
     }
 
     #[test]

@@ -471,6 +471,14 @@ fn reading(error: io::Error, window: u64) -> LoadError {
         );
         return LoadError::file(ErrorCode::NeedsMemory, message);
     }
+    if kind == io::ErrorKind::Unsupported {
+        return LoadError::file(ErrorCode::Unsupported, words);
+    }
+    if words.contains("Dictionary mismatch") {
+        let message =
+            "it was compressed with a dictionary, which it does not hold; compress it without one";
+        return LoadError::file(ErrorCode::Unsupported, message);
+    }
     if kind == io::ErrorKind::UnexpectedEof {
         let message = "its compressed stream ends early; it was cut on its way: deliver it again";
         return LoadError::file(ErrorCode::Truncated, message);

@@ -43,6 +43,17 @@ const CRATES: &[(&str, &[&str])] = &[
     ("arrivage-testkit", &["xtask"]),
     ("arrivage-tests", &["arrivage-testkit", "arrivage-fault"]),
     ("arrivage-protocol", &[]),
+    // What must hold of any bytes, wherever they come in.
+    (
+        "arrivage-invariants",
+        &[
+            "arrivage-model",
+            "arrivage-store",
+            "arrivage-watcher",
+            "arrivage-processor",
+            "arrivage-cli",
+        ],
+    ),
     // It judges the program, and so shares nothing with it.
     ("arrivage-auditor", &[]),
     ("xtask", &[]),

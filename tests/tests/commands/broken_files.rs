@@ -85,6 +85,13 @@ async fn a_broken_file_fails_with_its_reason(to: Destination) -> Result<()> {
     check(&arrivage, b"\xFD7zXZ\0\0\x04", "failed|truncated|0").await?;
     check(&arrivage, b"PK\x03\x04\x14\0\0\0", "failed|truncated|0").await?;
     check(&arrivage, b"\x04\x22\x4D\x18\x64\x40", "failed|truncated|0").await?;
+    // Packed once more; with a dictionary that is somewhere else.
+    let mut twice = GzipEncoder::new(Vec::new());
+    twice.write_all(&gzip).await?;
+    twice.shutdown().await?;
+    check(&arrivage, &twice.into_inner(), "failed|unsupported|0").await?;
+    let dictionary = b"\x28\xB5\x2F\xFD\x21\x2A\x05\x29\0\0id\n1\n";
+    check(&arrivage, dictionary, "failed|unsupported|0").await?;
     // As lz4 wrote it long ago.
     check(
         &arrivage,

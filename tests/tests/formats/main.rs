@@ -2,11 +2,12 @@
 
 mod archives;
 mod previewing;
+mod records;
 mod typed;
 
 use anyhow::Result;
 use arrivage_tests::{Arrivage, Destination, on_both};
-use async_compression::tokio::write::{BzEncoder, Lz4Encoder, XzEncoder};
+use async_compression::tokio::write::{BzEncoder, GzipEncoder, Lz4Encoder, XzEncoder};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 on_both!(
@@ -14,6 +15,7 @@ on_both!(
     lines_of_a_fixed_width_are_read_by_position,
     columns_that_the_table_lacks_are_kept,
     a_file_that_expands_too_much_fails,
+    a_name_says_nothing_of_compression,
 );
 
 /// Pipeline `items` loads `in/*` into the table `items`.
@@ -89,6 +91,18 @@ async fn columns_that_the_table_lacks_are_kept(to: Destination) -> Result<()> {
         rows.replace(": ", ":"),
         "1|{\"name\":\"x\"}\n2|{\"name\":null}"
     );
+    Ok(())
+}
+
+async fn a_name_says_nothing_of_compression(to: Destination) -> Result<()> {
+    to.sql("CREATE TABLE items (id bigint)").await?;
+    let arrivage = items(&to, "")?;
+    let gzip = written(GzipEncoder::new(Vec::new()), b"id\n1\n").await?;
+    arrivage.file("in/packed.csv", gzip.into_inner())?;
+    arrivage.file("in/plain.csv.gz", "id\n2\n")?;
+    arrivage.file("in/plain.zip", "id\n3\n")?;
+    arrivage.run(&["load", "-r", "in"]).await?.expect(0);
+    assert_eq!(to.sql("SELECT id FROM items ORDER BY id").await?, "1\n2\n3");
     Ok(())
 }
 

@@ -42,6 +42,13 @@ pub(super) async fn kind(source: &Source, opened: &mut Opened) -> Result<Option<
         let mut beginning = (&mut opened.bytes).take(tar::BLOCK as u64);
         let read = beginning.read_to_end(&mut first).await;
         read.map_err(|error| reading(error, source.window))?;
+        if opened.codec != Codec::None
+            && let Some(what) = entries::packed(&first)
+        {
+            return Err(unsupported(format!(
+                "it is {what} that was compressed once more; deliver it compressed once"
+            )));
+        }
         let is_tar = tar::begins(&first);
         let rest = std::mem::replace(&mut opened.bytes, Box::pin(tokio::io::empty()));
         opened.bytes = Box::pin(Cursor::new(first).chain(rest));

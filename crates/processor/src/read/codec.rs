@@ -2,12 +2,13 @@
 
 mod deflate;
 mod gzip;
+mod xz;
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use async_compression::tokio::bufread::{BzDecoder, Lz4Decoder, XzDecoder, ZstdDecoder};
+use async_compression::tokio::bufread::{BzDecoder, Lz4Decoder, ZstdDecoder};
 use async_compression::zstd::DParameter;
 use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 
@@ -78,13 +79,13 @@ where
         }
         Codec::Xz => {
             let memory = window + BESIDES;
-            let begin = move |bytes, _| XzDecoder::with_mem_limit(bytes, memory);
+            let begin = move |bytes, _| xz::Stream::new(bytes, memory);
             let member = begin(bytes, out);
             // The format allows zeros between streams, four by four.
             Box::pin(Members::new(
                 member,
                 begin,
-                XzDecoder::into_inner,
+                xz::Stream::into_inner,
                 4,
                 out,
                 marks,

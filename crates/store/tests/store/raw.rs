@@ -112,6 +112,16 @@ async fn bytes_that_do_not_have_their_checksum_are_not_taken() -> Result<()> {
     whole(OK, &stated("crc32: muDarw=="), "12345679", Err("corrupted")).await
 }
 
+/// Stores keep the header as it was said at the upload; the bytes alone tell what they are.
+#[tokio::test]
+async fn what_a_content_encoding_says_changes_no_byte() -> Result<()> {
+    for encoding in ["gzip", "aws-chunked", "br", "identity"] {
+        let headers = format!("{EIGHT}Content-Encoding: {encoding}\r\n");
+        whole(OK, &headers, "12345678", Ok("12345678")).await?;
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn the_checksum_of_the_whole_is_not_that_of_a_part() -> Result<()> {
     let part = |place: &str| {

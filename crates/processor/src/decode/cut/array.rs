@@ -84,7 +84,6 @@ impl ArrayCutter {
             return self.pass_over(bytes, ended);
         }
         if self.at == 0 {
-            let is_text = |byte: &u8| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
             match bytes.iter().position(is_text) {
                 Some(0) => {}
                 Some(blanks) => return Cut::Blank(extent(bytes, blanks)),
@@ -122,7 +121,8 @@ impl ArrayCutter {
     }
 
     fn record(&mut self, bytes: &[u8]) -> Cut {
-        let length = bytes[..self.at].trim_ascii_end().len();
+        let last = bytes[..self.at].iter().rposition(is_text);
+        let length = last.map_or(0, |last| last + 1);
         self.at = 0;
         self.state = ArrayState {
             phase: Phase::After,
@@ -179,6 +179,11 @@ impl Open {
             _ => {}
         }
     }
+}
+
+/// Whether a byte is more than a blank. A form feed is: what begins an element must end it as well.
+fn is_text(byte: &u8) -> bool {
+    !matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
 /// Blanks without end, without the half of a line end.

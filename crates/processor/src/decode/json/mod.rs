@@ -120,9 +120,15 @@ impl JsonReader {
         if let Cutter::Undecided(lines) = &mut self.cutter {
             let is_text = |byte: &u8| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
             match bytes.iter().position(is_text) {
-                // Blank lines are passed over either way.
-                None => return lines.cut(bytes, ended),
-                Some(at) if bytes[at] == b'[' => {
+                // Blank lines are passed over either way, unless they are too long for lines.
+                None => {
+                    let cut = lines.cut(bytes, ended);
+                    if let Cut::TooLong(_) = cut {
+                        self.cutter = Cutter::Lines(LineCutter::new(self.max_record));
+                    }
+                    return cut;
+                }
+                Some(at) if bytes[at] == b'[' && self.fit(&bytes[..at]) => {
                     let array = ArrayCutter::new(self.max_record, ArrayState::default());
                     self.cutter = Cutter::Array(array);
                     return Cut::Blank(extent(bytes, at + 1));
@@ -139,6 +145,12 @@ impl JsonReader {
                 self.cut(bytes, ended)
             }
         }
+    }
+
+    /// Whether none of these blank lines is too long.
+    fn fit(&self, blanks: &[u8]) -> bool {
+        let mut lines = blanks.split(|byte| matches!(byte, b'\r' | b'\n'));
+        lines.all(|line| line.len() <= self.max_record)
     }
 
     /// Where in an array it stands, if in one.

@@ -37,6 +37,12 @@ fn what_is_no_object_in_an_array_is_a_reject() {
     check("[{\"id\":1}]\n{\"id\":2}\n[3]", &["1", "2", "!not_json"]);
     check("[{\"id\":1}}, {\"id\":2}]", &["!not_json", "2"]);
     check("{\"id\":1}\n[{\"id\":2}]\n", &["1", "!not_json"]);
+    // To JSON a form feed is no blank: it belongs to an element, and is one.
+    check("[{\"id\":1}\u{c},{\"id\":2}]", &["!not_json", "2"]);
+    check(
+        "[\u{c},{\"id\":2},\u{c}\n]",
+        &["!not_json", "2", "!not_json"],
+    );
 }
 
 #[test]
@@ -54,6 +60,32 @@ fn an_element_that_is_too_long_is_passed_over() {
     ids()
         .max_record(length - 1)
         .check(exact, &["!record_too_long", "2"]);
+}
+
+/// Whether they are too long must not depend on how much of what follows is there.
+#[test]
+fn blanks_before_an_array_may_be_as_long_as_a_record() {
+    let check = |blanks: &str, expect: &[&str]| {
+        let case = ids().max_record(12);
+        let input = format!("{blanks}[{{\"id\":1}}]");
+        let every_byte: Vec<_> = (0..input.len()).collect();
+        for cuts in [&[][..], &every_byte] {
+            let start = Checkpoint::default();
+            let chunks = case.chunks(input.as_bytes(), cuts, &start, super::LARGE);
+            let records = records(&chunks.expect("can be read"));
+            let found: Vec<_> = records.into_iter().map(|record| record.what).collect();
+            assert_eq!(found, expect, "{blanks:?} in {} pieces", cuts.len());
+        }
+    };
+    let long = "\t".repeat(13);
+    check(&long[1..], &["1"]);
+    check(&format!("\n{}\r\n {}", &long[1..], &long[2..]), &["1"]);
+    check(&long, &["!record_too_long"]);
+    check(&format!("{long}\n"), &["!record_too_long", "!not_json"]);
+    check(
+        &format!(" \n{long}\r\n"),
+        &["!record_too_long", "!not_json"],
+    );
 }
 
 #[test]

@@ -89,7 +89,10 @@ fn booleans_are_ten_words_in_any_case() {
 
 #[test]
 fn texts_are_measured_in_characters() {
-    check("text", &[("", Ok("")), (" a\n\\.", Ok(" a\n\\."))]);
+    check(
+        "text",
+        &[("", Ok("")), (" a\n\\.", Ok(" a\n\\.")), ("007", Ok("007"))],
+    );
     check(
         "varchar(3)",
         &[

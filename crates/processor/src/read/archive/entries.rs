@@ -172,9 +172,20 @@ pub(super) fn moved() -> LoadError {
 /// Archives in archives are how bombs are made, and no place would tell where a record
 /// stands.
 fn check_nested(name: &str, first: &[u8]) -> Result<(), LoadError> {
-    let what = match magic::codec(Compression::Auto, first) {
-        Ok(Codec::None) if tar::begins(first) => "tar",
-        Ok(Codec::None) => return Ok(()),
+    let tar = tar::begins(first).then_some("tar");
+    let Some(what) = packed(first).or(tar) else {
+        return Ok(());
+    };
+    Err(unsupported(format!(
+        "its entry {name} is {what}, and what is packed in an archive once more is not read; \
+         deliver it by itself"
+    )))
+}
+
+/// What is packed, and how, by its first bytes.
+pub(super) fn packed(first: &[u8]) -> Option<&'static str> {
+    Some(match magic::codec(Compression::Auto, first) {
+        Ok(Codec::None) => return None,
         Ok(Codec::Gzip) => "gzip",
         Ok(Codec::Zstd) => "zstd",
         Ok(Codec::Bzip2) => "bzip2",
@@ -182,11 +193,7 @@ fn check_nested(name: &str, first: &[u8]) -> Result<(), LoadError> {
         Ok(Codec::Lz4) => "lz4",
         Ok(Codec::Zip) => "zip",
         Err(Unsupported(what)) => what,
-    };
-    Err(unsupported(format!(
-        "its entry {name} is {what}, and what is packed in an archive once more is not read; \
-         deliver it by itself"
-    )))
+    })
 }
 
 /// An entry whose bytes are not those that its archive promises.

@@ -149,6 +149,26 @@ async fn a_broken_byte_never_changes_what_is_read() {
     }
 }
 
+/// Blocks of bgzf tell their length in an extra field, and an empty one ends the file.
+#[tokio::test]
+async fn blocks_of_bgzf_are_members_like_others() {
+    let text = text(500);
+    let block = async |text: &[u8]| {
+        let plain = pack(Codec::Gzip, text).await;
+        let (head, rest) = plain.split_at(10);
+        let length = u16::try_from(plain.len() + 7).expect("a small block");
+        let [low, high] = length.to_le_bytes();
+        let field = [6, 0, b'B', b'C', 2, 0, low, high];
+        let mut block = [head, &field, rest].concat();
+        // Its flags: there is an extra field.
+        block[3] |= 4;
+        block
+    };
+    let (first, second) = text.split_at(text.len() / 3);
+    let blocks = [block(first).await, block(second).await, block(b"").await];
+    check(Codec::Gzip, &blocks.concat(), &text).await;
+}
+
 #[tokio::test]
 async fn zeros_behind_a_gzip_member_are_passed_over() {
     let text = text(40);
@@ -189,6 +209,36 @@ async fn xz_streams_may_be_padded() {
     assert!(unpack(Codec::Xz, &odd, 4096, WINDOW).await.is_err());
 }
 
+/// The decoder itself would take the first, and not check the second.
+#[tokio::test]
+async fn what_is_no_xz_stream_or_has_a_check_that_is_not_known_is_refused() {
+    let text = text(40);
+    let stream = pack(Codec::Xz, &text).await;
+    let refused = async |packed: &[u8], kind: io::ErrorKind, words: &str| {
+        let error = unpack(Codec::Xz, packed, 7, WINDOW).await.expect_err(words);
+        assert!(error.to_string().contains(words), "{error}");
+        assert_eq!(error.kind(), kind, "{error}");
+    };
+    // A format of before .xz, without a checksum.
+    let old = b"\x5D\x00\x00\x80\x00\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x00\x34\x98\xFD\x42\xBE\xCB\x38\x12\xE1\x11\xBF\xFF\xFF\x35\xF0\x00\x00";
+    let behind = [&stream[..], old].concat();
+    refused(old, io::ErrorKind::InvalidData, "no .xz stream").await;
+    refused(&behind, io::ErrorKind::InvalidData, "no .xz stream").await;
+    // The flags have a checksum, in the header and in the footer.
+    let mut unknown = stream.clone();
+    unknown[7] = 5;
+    let sum = crc32fast::hash(&unknown[6..8]).to_le_bytes();
+    unknown[8..12].copy_from_slice(&sum);
+    refused(&unknown, io::ErrorKind::Unsupported, "a check of kind 5").await;
+    // The first block's header: its size, its flags, and the filter's number.
+    let mut filter = stream.clone();
+    let length = 4 * (usize::from(filter[12]) + 1);
+    filter[14] = 0x2A;
+    let sum = crc32fast::hash(&filter[12..12 + length - 4]).to_le_bytes();
+    filter[12 + length - 4..12 + length].copy_from_slice(&sum);
+    refused(&filter, io::ErrorKind::Unsupported, "a filter").await;
+}
+
 #[tokio::test]
 async fn a_window_beyond_the_memory_is_refused() {
     let text = text(40);
@@ -225,6 +275,8 @@ async fn a_window_beyond_the_memory_is_refused() {
     let wide = written(wide, &text).await.into_inner();
     check(Codec::Zstd, &wide, WINDOW, false).await;
     check(Codec::Zstd, &wide, 16 * MIB, true).await;
+    // A frame that asks for 256 MiB, whatever it holds.
+    check(Codec::Zstd, b"\x28\xB5\x2F\xFD\0\x90", 128 * MIB, false).await;
 }
 
 /// Reads it whole, and then on from each of the places that checkpoints on the way carry; returns
