@@ -156,6 +156,13 @@ impl ETag {
         sound.then(|| Self(text.to_owned()))
     }
 
+    /// One that was kept, as it is: a tag of an earlier version may be one that is not taken
+    /// any more.
+    #[must_use]
+    pub fn kept(text: String) -> Self {
+        Self(text)
+    }
+
     /// The bare tag.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -109,7 +109,6 @@ pub(super) async fn arrivals_among(pool: &PgPool, ids: &[ArrivalId]) -> Result<V
 
 /// A row of the view.
 pub(super) fn read(row: &PgRow) -> Result<Arrival> {
-    let tag: String = row.try_get("etag").map_err(classify::statement)?;
     let get = |column: &str| row.try_get::<i64, _>(column).map_err(classify::statement);
     Ok(Arrival {
         id: ArrivalId(get("id")?),
@@ -118,7 +117,7 @@ pub(super) fn read(row: &PgRow) -> Result<Arrival> {
         store: store(row)?,
         bucket: row.get("bucket"),
         key: row.get("key"),
-        etag: ETag::parse(&tag).ok_or_else(|| unreadable("etag", &tag))?,
+        etag: ETag::kept(row.try_get("etag").map_err(classify::statement)?),
         version_id: row
             .get::<Option<&str>, _>("version_id")
             .and_then(VersionId::parse),

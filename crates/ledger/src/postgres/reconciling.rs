@@ -5,7 +5,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row};
 
 use super::{begin, classify, commit, history, query};
-use crate::{Content, LedgerError, Registered, Registration, Result};
+use crate::{Content, Registered, Registration, Result};
 
 /// One range of the unique index, which begins with the place.
 pub(super) async fn contents(
@@ -41,11 +41,9 @@ pub(super) async fn contents(
 }
 
 fn read(row: &PgRow) -> Result<Content> {
-    let tag: &str = row.get("etag");
     Ok(Content {
         key: row.get("key"),
-        etag: ETag::parse(tag)
-            .ok_or_else(|| LedgerError::Version(format!("{tag:?} is no ETag of this ledger")))?,
+        etag: ETag::kept(row.get("etag")),
         pipeline: row.get("pipeline"),
         id: ArrivalId(row.get("id")),
         state: history::state(row)?,

@@ -128,7 +128,6 @@ pub(super) async fn find(
 
 /// A row of the view.
 pub(super) fn read(row: &SqliteRow) -> Result<Arrival> {
-    let etag: &str = get(row, "etag")?;
     Ok(Arrival {
         id: ArrivalId(get(row, "id")?),
         pipeline: get(row, "pipeline")?,
@@ -136,7 +135,7 @@ pub(super) fn read(row: &SqliteRow) -> Result<Arrival> {
         store: store(row)?,
         bucket: get(row, "bucket")?,
         key: get(row, "key")?,
-        etag: ETag::parse(etag).ok_or_else(|| unreadable("etag", etag))?,
+        etag: ETag::kept(get(row, "etag")?),
         version_id: get::<Option<&str>>(row, "version_id")?.and_then(VersionId::parse),
         size: get(row, "size")?,
         last_modified: get(row, "last_modified")?,

@@ -4,7 +4,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::database::Database;
 use super::{classify, history, intake};
-use crate::{Content, LedgerError, Registered, Registration, Result};
+use crate::{Content, Registered, Registration, Result};
 
 /// One range of the unique index, which begins with the place.
 pub(super) async fn contents(
@@ -38,11 +38,9 @@ pub(super) async fn contents(
 }
 
 fn read(row: &SqliteRow) -> Result<Content> {
-    let tag: &str = history::get(row, "etag")?;
     Ok(Content {
         key: history::get(row, "key")?,
-        etag: ETag::parse(tag)
-            .ok_or_else(|| LedgerError::Version(format!("{tag:?} is no ETag of this ledger")))?,
+        etag: ETag::kept(history::get(row, "etag")?),
         pipeline: history::get(row, "pipeline")?,
         id: ArrivalId(history::get(row, "id")?),
         state: history::state(row)?,
