@@ -22,3 +22,22 @@ CROSS JOIN LATERAL (
       ELSE coalesce(w.due, 0) + coalesce(l.expired, 0) END AS waiting,
     coalesce(l.held, 0) AS loading
 ) n;
+
+-- As before, but planned once for each connection: a function in SQL is planned for each statement.
+CREATE OR REPLACE FUNCTION arrivage.is_overtaken(p_id bigint) RETURNS boolean
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN EXISTS (
+    SELECT FROM arrivage.arrival a
+    JOIN arrivage.arrival b USING (pipeline, store, bucket, key)
+    WHERE a.id = p_id AND b.id <> a.id
+      AND (b.state IN ('loading', 'loaded')
+        OR b.records_loaded > 0 AND b.state IN ('waiting', 'failed', 'dismissed'))
+      AND CASE
+      WHEN date_trunc('second', b.last_modified) <> date_trunc('second', a.last_modified)
+        THEN b.last_modified > a.last_modified
+      WHEN rpad(lower(b.sequencer), 64, '0') <> rpad(lower(a.sequencer), 64, '0')
+        THEN rpad(lower(b.sequencer), 64, '0') > rpad(lower(a.sequencer), 64, '0')
+      ELSE b.id > a.id END);
+END
+$$;

@@ -4,7 +4,7 @@ use arrivage_fault::{Point, reach};
 use sqlx::Row;
 
 use super::claiming::{CLAIMED, Claiming, ahead, among, only, read};
-use super::{begin, classify, commit, history, microseconds};
+use super::{classify, commit, history, microseconds};
 use crate::{Along, Claim, Result, Scope};
 
 impl Claiming<'_> {
@@ -20,8 +20,7 @@ impl Claiming<'_> {
             return Ok(Vec::new());
         }
         let from = self.walk.begin().filter(|_| *scope == Scope::Any);
-        let mut tx = begin(self.pool).await?;
-        reach(Point::ClaimBegun).map_err(classify::statement)?;
+        let mut tx = self.begin(from).await?;
         let sql = statement(scope, from.is_some());
         let rows = self
             .often

@@ -8,7 +8,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row};
 
 use super::statements::Often;
-use super::{begin, classify, commit, history, microseconds, query};
+use super::{PgTransaction, begin, begin_with, classify, commit, history, microseconds, query};
 use crate::{Claim, Claimed, Result, Scope};
 
 /// How long the last claim of a named owner is remembered.
@@ -50,6 +50,10 @@ impl Walk {
     }
 }
 
+/// Plans that are kept were perhaps made when the ledger was empty, and any way through it
+/// was as good as another. So a walk that begins with the oldest makes them anew.
+const PLANS_ANEW: &str = "DISCARD PLANS";
+
 /// Who claims, and for how long.
 pub(super) struct Claiming<'a> {
     pub(super) pool: &'a PgPool,
@@ -75,6 +79,13 @@ impl Claiming<'_> {
         Ok(claimed)
     }
 
+    pub(super) async fn begin(&self, from: Option<Mark>) -> Result<PgTransaction> {
+        let next: &[_] = if from.is_none() { &[PLANS_ANEW] } else { &[] };
+        let tx = begin_with(self.pool, None, "on", next).await?;
+        reach(Point::ClaimBegun).map_err(classify::statement)?;
+        Ok(tx)
+    }
+
     async fn claim_from(
         &self,
         from: Option<Mark>,
@@ -83,8 +94,7 @@ impl Claiming<'_> {
     ) -> Result<Claimed> {
         let lease_id = LeaseId::draw();
         let began = Instant::now();
-        let mut tx = begin(self.pool).await?;
-        reach(Point::ClaimBegun).map_err(classify::statement)?;
+        let mut tx = self.begin(from).await?;
         let sql = statement(scope, from.is_some());
         let rows = self
             .often
@@ -251,7 +261,7 @@ pub(super) fn read(row: &PgRow, arrival: Arrival, lease: LeaseId) -> Claim {
     }
 }
 
-async fn remember(tx: &mut super::PgTransaction, owner: &str, id: ArrivalId) -> Result<()> {
+async fn remember(tx: &mut PgTransaction, owner: &str, id: ArrivalId) -> Result<()> {
     query(
         "-- ledger::remember
         WITH old AS (

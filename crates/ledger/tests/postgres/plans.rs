@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use arrivage_testkit::eventually;
 use sqlx::{Connection, PgConnection};
 
+use arrivage_ledger::Scope;
+
 use super::PostgresDatabase;
 use super::conformance::world::found;
 use super::conformance::{Database, World};
@@ -63,6 +65,49 @@ async fn claims_never_walk_the_loaded_arrivals_though_an_old_transaction_holds_u
     let walked = number(read).await - before;
     assert!(walked < CLAIMS, "{walked} rows were read one after another");
     old.close().await.expect("ends");
+}
+
+/// A process looks for work in an empty ledger for days, and then everything comes at once.
+#[tokio::test]
+async fn what_was_planned_for_an_empty_ledger_serves_a_full_one() {
+    let world = World::<PostgresDatabase>::new().await;
+    world
+        .database
+        .sql("ALTER TABLE arrivage.arrival SET (autovacuum_enabled = off)")
+        .await;
+    for _ in 0..20 {
+        assert!(world.try_claim("owner", Scope::Any).await.is_none());
+    }
+    world
+        .database
+        .sql(
+            "INSERT INTO arrivage.arrival
+               (pipeline, store, bucket, key, etag, state, finished_at)
+             SELECT 'orders', 's3', 'drop', 'old-' || n, 'e', 'loaded', now()
+             FROM generate_series(1, 20000) n;
+             INSERT INTO arrivage.arrival (pipeline, store, bucket, key, etag)
+             SELECT 'orders', 's3', 'drop', 'new-' || n, 'e' FROM generate_series(1, 20000) n",
+        )
+        .await;
+    for _ in 0..40 {
+        world.claim("owner").await;
+    }
+    // A backend reports its counts when it ends, if not before.
+    world.ledger.close().await;
+    let number = async |of: &str| {
+        let sql = format!(
+            "SELECT {of} FROM pg_stat_user_tables
+             WHERE schemaname = 'arrivage' AND relname = 'arrival'"
+        );
+        let found = world.database.sql(&sql).await;
+        found.trim().parse::<usize>().expect("a number")
+    };
+    eventually(Duration::from_secs(20), "the counts", async || {
+        (number("n_tup_upd").await >= 40).then_some(())
+    })
+    .await;
+    let walked = number("seq_tup_read").await;
+    assert!(walked < 1000, "{walked} rows were read one after another");
 }
 
 /// Claims walk on from where the last one came to, but begin with the oldest now and then.
