@@ -17,7 +17,7 @@ const ENTRIES: u64 = 4;
 
 /// How long the object takes to come, at least. The kills fall into the first half, so the load is
 /// never over before the last of them.
-const PACE: Duration = Duration::from_millis(1500);
+const PACE: Duration = Duration::from_millis(2500);
 
 on_both! {
     ten_kills_cost_no_record_of_a_plain_file,

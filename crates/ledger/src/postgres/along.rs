@@ -20,7 +20,7 @@ impl Claiming<'_> {
             return Ok(Vec::new());
         }
         let from = self.walk.begin().filter(|_| *scope == Scope::Any);
-        let mut tx = self.begin(from).await?;
+        let mut tx = self.begin().await?;
         let sql = statement(scope, from.is_some());
         let rows = self
             .often

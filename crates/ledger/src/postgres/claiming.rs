@@ -18,7 +18,10 @@ const OWNERS_KEPT: &str = "30 days";
 /// old transaction keeps the vacuum away, every claimed arrival leaves an index entry
 /// behind that a walk from the oldest one has to pass.
 #[derive(Default)]
-pub(super) struct Walk(Mutex<Option<Begun>>);
+pub(super) struct Walk {
+    begun: Mutex<Option<Begun>>,
+    planned: Mutex<Option<Instant>>,
+}
 
 struct Begun {
     /// When the last walk began with the oldest.
@@ -34,24 +37,34 @@ impl Walk {
     const ANEW: Duration = Duration::from_secs(1);
 
     pub(super) fn begin(&self) -> Option<Mark> {
-        let begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
         let begun = begun.as_ref()?;
         (begun.at.elapsed() < Self::ANEW).then_some(begun.from)
     }
 
     /// `anew`: when the walk began, if it began with the oldest.
     pub(super) fn came_to(&self, mark: Mark, anew: Option<Instant>) {
-        let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
         match (anew, begun.as_mut()) {
             (Some(at), _) => *begun = Some(Begun { at, from: mark }),
             (None, Some(begun)) => begun.from = begun.from.max(mark),
             (None, None) => {}
         }
     }
+
+    /// Whether a connection is to plan anew: one of them, as often as a walk begins anew.
+    fn plans_anew(&self) -> bool {
+        let mut planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = planned.is_none_or(|planned| planned.elapsed() >= Self::ANEW);
+        if old {
+            *planned = Some(Instant::now());
+        }
+        old
+    }
 }
 
 /// Plans that are kept were perhaps made when the ledger was empty, and any way through it
-/// was as good as another. So a walk that begins with the oldest makes them anew.
+/// was as good as another. So they are not kept for long.
 const PLANS_ANEW: &str = "DISCARD PLANS";
 
 /// Who claims, and for how long.
@@ -79,8 +92,11 @@ impl Claiming<'_> {
         Ok(claimed)
     }
 
-    pub(super) async fn begin(&self, from: Option<Mark>) -> Result<PgTransaction> {
-        let next: &[_] = if from.is_none() { &[PLANS_ANEW] } else { &[] };
+    pub(super) async fn begin(&self) -> Result<PgTransaction> {
+        let next: &[_] = match self.walk.plans_anew() {
+            true => &[PLANS_ANEW],
+            false => &[],
+        };
         let tx = begin_with(self.pool, None, "on", next).await?;
         reach(Point::ClaimBegun).map_err(classify::statement)?;
         Ok(tx)
@@ -94,7 +110,7 @@ impl Claiming<'_> {
     ) -> Result<Claimed> {
         let lease_id = LeaseId::draw();
         let began = Instant::now();
-        let mut tx = self.begin(from).await?;
+        let mut tx = self.begin().await?;
         let sql = statement(scope, from.is_some());
         let rows = self
             .often

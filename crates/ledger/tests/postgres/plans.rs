@@ -89,6 +89,8 @@ async fn what_was_planned_for_an_empty_ledger_serves_a_full_one() {
              SELECT 'orders', 's3', 'drop', 'new-' || n, 'e' FROM generate_series(1, 20000) n",
         )
         .await;
+    // Plans are kept for a second.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
     for _ in 0..40 {
         world.claim("owner").await;
     }
