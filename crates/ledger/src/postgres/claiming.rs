@@ -20,6 +20,7 @@ const OWNERS_KEPT: &str = "30 days";
 #[derive(Default)]
 pub(super) struct Walk {
     begun: Mutex<Option<Begun>>,
+    /// When a connection was last told to make its plans anew.
     planned: Mutex<Option<Instant>>,
 }
 
@@ -52,7 +53,7 @@ impl Walk {
         }
     }
 
-    /// Whether a connection is to plan anew: one of them, as often as a walk begins anew.
+    /// Whether the next connection is to plan anew, as one does as often as a walk begins anew.
     fn plans_anew(&self) -> bool {
         let mut planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
         let old = planned.is_none_or(|planned| planned.elapsed() >= Self::ANEW);
@@ -92,6 +93,7 @@ impl Claiming<'_> {
         Ok(claimed)
     }
 
+    /// Begins the transaction of a claim.
     pub(super) async fn begin(&self) -> Result<PgTransaction> {
         let next: &[_] = match self.walk.plans_anew() {
             true => &[PLANS_ANEW],

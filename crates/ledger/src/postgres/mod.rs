@@ -83,9 +83,7 @@ impl PostgresLedger {
             walk: claiming::Walk::default(),
         })
     }
-}
 
-impl PostgresLedger {
     fn claiming<'a>(&'a self, owner: &'a str, length: Duration) -> claiming::Claiming<'a> {
         claiming::Claiming {
             pool: &self.pool,
@@ -119,8 +117,8 @@ async fn begin_for(pool: &PgPool, lease: LeaseId) -> Result<PgTransaction> {
     begin_with(pool, Some(lease), "on", &[]).await
 }
 
-/// One round trip, with the statements that come next. The level is said, because under a `repeatable read` default a
-/// second statement would not see what others committed.
+/// One round trip, with the statements that come next. The level is said, because under a
+/// `repeatable read` default a second statement would not see what others committed.
 async fn begin_with(
     pool: &PgPool,
     lease: Option<LeaseId>,
