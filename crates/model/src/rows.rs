@@ -48,6 +48,16 @@ impl Rows {
         }
     }
 
+    /// No rows, of so many columns each, in the memory of these.
+    #[must_use]
+    pub fn emptied(mut self, width: usize) -> Self {
+        self.width = width;
+        self.text.clear();
+        self.cells.clear();
+        self.places.clear();
+        self
+    }
+
     /// Columns of each row.
     #[must_use]
     pub fn width(&self) -> usize {
@@ -82,9 +92,15 @@ impl Rows {
     /// What it holds on the heap, in bytes.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        self.text.capacity()
-            + self.cells.capacity() * size_of::<u32>()
-            + self.places.capacity() * size_of::<Place>()
+        self.heap_bytes_for(0, 0)
+    }
+
+    /// What it would hold with room for so many rows in all, with so many bytes of text.
+    #[must_use]
+    pub fn heap_bytes_for(&self, rows: usize, text: usize) -> usize {
+        self.text.capacity().max(text)
+            + self.cells.capacity().max(rows * self.width) * size_of::<u32>()
+            + self.places.capacity().max(rows) * size_of::<Place>()
     }
 
     /// Adds a cell to the row in the making: what `write` appends to the text.
@@ -198,5 +214,13 @@ mod tests {
         assert_eq!(text(&rows, 0), [Some(String::new()), None]);
         assert_eq!(text(&rows, 1), [None, Some("b".to_owned())]);
         assert_eq!(rows.places()[1].record, 3);
+        let held = rows.heap_bytes();
+        let mut rows = rows.emptied(1);
+        assert!(rows.is_empty());
+        assert_eq!((rows.width(), rows.text_bytes()), (1, 0));
+        push(&mut rows, "c");
+        rows.complete(place);
+        assert_eq!(text(&rows, 0), [Some("c".to_owned())]);
+        assert_eq!(rows.heap_bytes(), held, "in the same memory");
     }
 }

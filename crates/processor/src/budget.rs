@@ -1,55 +1,161 @@
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::decode::Spare;
 
 /// The one byte budget that every chunk of every worker draws from. While a
 /// chunk waits for its share, its file is not read on: a slow database slows
 /// the download instead of filling memory.
 #[derive(Clone)]
 pub(crate) struct Budget {
-    kibibytes: Arc<Semaphore>,
+    pool: Arc<Pool>,
+    first: u32,
     share: u32,
-    /// What a share may be while nobody else needs it.
+    /// What a share is while nobody else needs any.
     most: u32,
+}
+
+/// What chunks may hold, in bytes of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shares {
+    /// The first of a file, which shows how much room its like need.
+    pub(crate) first: usize,
+    /// The others, where several files are read.
+    pub(crate) shared: usize,
+    /// The others of a file that has all for itself.
+    pub(crate) alone: usize,
+}
+
+/// What those share that draw from one budget.
+struct Pool {
+    all: usize,
+    kibibytes: Arc<Semaphore>,
+    readers: AtomicUsize,
+    /// Memory of chunks that are done, never more than what nobody has drawn: asking the
+    /// system for it again would cost time, and what it keeps is never all of one size.
+    spares: Mutex<Vec<Spare>>,
+}
+
+/// One file that draws, until dropped.
+pub(crate) struct Reader {
+    budget: Budget,
+    begun: bool,
 }
 
 /// One chunk's share; given back when dropped.
 pub(crate) struct Share {
     permit: OwnedSemaphorePermit,
+    pool: Arc<Pool>,
+}
+
+impl Shares {
+    /// The same for every chunk.
+    pub(crate) fn all_of(bytes: usize) -> Self {
+        Self {
+            first: bytes,
+            shared: bytes,
+            alone: bytes,
+        }
+    }
 }
 
 impl Budget {
-    /// So many bytes, for chunks of so many bytes, or of `most` while others leave it.
-    pub(crate) fn new(bytes: u64, chunk: usize, most: usize) -> Self {
+    pub(crate) fn new(bytes: u64, shares: Shares) -> Self {
+        let share = kibibytes(shares.shared);
+        let first = kibibytes(shares.first).min(share);
+        let most = kibibytes(shares.alone).max(share);
         let all = usize::try_from(bytes / 1024).unwrap_or(Semaphore::MAX_PERMITS);
-        let share = kibibytes(chunk);
+        let all = all.clamp(most as usize, Semaphore::MAX_PERMITS);
+        let pool = Pool {
+            all,
+            kibibytes: Arc::new(Semaphore::new(all)),
+            readers: AtomicUsize::new(0),
+            spares: Mutex::default(),
+        };
         Self {
-            kibibytes: Arc::new(Semaphore::new(all.max(share as usize))),
+            pool: Arc::new(pool),
+            first,
             share,
-            most: kibibytes(most).max(share),
+            most,
         }
     }
 
     /// The same bytes, in shares of so many.
     pub(crate) fn sharing(&self, bytes: usize) -> Self {
         Self {
-            kibibytes: Arc::clone(&self.kibibytes),
+            pool: Arc::clone(&self.pool),
+            first: kibibytes(bytes),
             share: kibibytes(bytes),
             most: kibibytes(bytes),
         }
     }
 
-    /// Takes the share of one chunk, and waits for it if need be. On a blocking thread only.
-    pub(crate) fn draw(&self, runtime: &Handle) -> Share {
-        if let Ok(permit) = Arc::clone(&self.kibibytes).try_acquire_many_owned(self.most) {
-            return Share { permit };
+    /// Another file that draws.
+    pub(crate) fn reader(&self) -> Reader {
+        self.pool.readers.fetch_add(1, Ordering::SeqCst);
+        Reader {
+            budget: self.clone(),
+            begun: false,
         }
-        let permit = Arc::clone(&self.kibibytes).acquire_many_owned(self.share);
+    }
+
+    /// Keeps no memory while no chunk is there.
+    pub(crate) fn rest(&self) {
+        let mut spares = self.pool.lock();
+        if self.pool.kibibytes.available_permits() == self.pool.all {
+            spares.clear();
+        }
+    }
+}
+
+impl Reader {
+    /// Takes the share of one chunk, and waits for it if need be; with memory of an
+    /// earlier one, if there is some. On a blocking thread only.
+    pub(crate) fn draw(&mut self, runtime: &Handle) -> (Share, Spare) {
+        let Budget { pool, .. } = &self.budget;
+        let is_alone = pool.readers.load(Ordering::SeqCst) == 1;
+        let size = match std::mem::replace(&mut self.begun, true) {
+            false => self.budget.first,
+            true if is_alone => self.budget.most,
+            true => self.budget.share,
+        };
+        let permit = Arc::clone(&pool.kibibytes).acquire_many_owned(size);
         let permit = runtime
             .block_on(permit)
             .expect("the budget is never closed");
-        Share { permit }
+        let pool = Arc::clone(pool);
+        let share = Share { permit, pool };
+        let spare = share.pool.spare(share.bytes());
+        (share, spare)
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.budget.pool.readers.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Pool {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Spare>> {
+        self.spares.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One for who has drawn so many bytes; of the others as many stay as there is room for.
+    fn spare(&self, bytes: usize) -> Spare {
+        let mut spares = self.lock();
+        let fitting = spares.iter().rposition(|spare| spare.fits(bytes));
+        let spare = fitting.map(|at| spares.swap_remove(at));
+        let mut room = self.kibibytes.available_permits().saturating_mul(1024);
+        spares.retain(|spare| {
+            let fits = spare.heap_bytes() <= room;
+            room = room.saturating_sub(spare.heap_bytes());
+            fits
+        });
+        spare.unwrap_or_default()
     }
 }
 
@@ -67,8 +173,76 @@ impl Share {
             .saturating_sub(bytes.div_ceil(1024));
         drop(self.permit.split(surplus));
     }
+
+    /// Gives it back, with the memory that it stood for.
+    pub(crate) fn give_back(self, spare: Spare) {
+        self.pool.lock().push(spare);
+    }
 }
 
 fn kibibytes(bytes: usize) -> u32 {
     u32::try_from(bytes / 1024).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHUNK: usize = 64 * 1024;
+
+    fn budget() -> Budget {
+        let shares = Shares {
+            first: CHUNK / 4,
+            shared: CHUNK,
+            alone: 2 * CHUNK,
+        };
+        Budget::new(4 * CHUNK as u64, shares)
+    }
+
+    fn used(bytes: usize) -> Spare {
+        Spare::of(Vec::with_capacity(bytes))
+    }
+
+    #[test]
+    fn a_file_that_has_all_for_itself_draws_more_after_its_first_chunk() {
+        let runtime = tokio::runtime::Runtime::new().expect("starts");
+        let budget = budget();
+        let mut one = budget.reader();
+        let drawn = |reader: &mut Reader| reader.draw(runtime.handle()).0.bytes();
+        assert_eq!([drawn(&mut one), drawn(&mut one)], [CHUNK / 4, 2 * CHUNK]);
+        let mut other = budget.sharing(CHUNK / 8).reader();
+        assert_eq!([drawn(&mut other), drawn(&mut one)], [CHUNK / 8, CHUNK]);
+        drop(other);
+        assert_eq!(drawn(&mut one), 2 * CHUNK);
+    }
+
+    #[test]
+    fn the_memory_of_chunks_is_used_again_and_never_more_than_nobody_has_drawn() {
+        let runtime = tokio::runtime::Runtime::new().expect("starts");
+        let budget = budget();
+        let mut reader = budget.reader();
+        let mut draw = || reader.draw(runtime.handle());
+        let (first, spare) = draw();
+        assert_eq!(spare.heap_bytes(), 0);
+        drop(first);
+        let (one, _) = draw();
+        let (other, _) = draw();
+        one.give_back(used(2 * CHUNK));
+        other.give_back(used(3 * CHUNK));
+        let (again, spare) = draw();
+        assert_eq!(spare.heap_bytes(), 2 * CHUNK, "the one that fits");
+        let left = || {
+            budget
+                .pool
+                .lock()
+                .iter()
+                .map(Spare::heap_bytes)
+                .sum::<usize>()
+        };
+        assert_eq!(left(), 0, "the other has no room any more");
+        again.give_back(spare);
+        assert_eq!(left(), 2 * CHUNK);
+        budget.rest();
+        assert_eq!(left(), 0);
+    }
 }

@@ -92,6 +92,9 @@ impl Committer {
                     if self.commit(&draft, filled, &mut filling).await? {
                         filling = drafts.iter().map(|draft| self.load.fill(draft)).collect();
                     }
+                    if let Some(draft) = Arc::into_inner(draft) {
+                        draft.give_back();
+                    }
                 }
                 draft = reading.next(), if end.is_none() && drafts.len() < width => match draft {
                     Ok(draft) => {

@@ -19,6 +19,7 @@ impl Processor {
             if let Err(error) = self.resume_mended().await {
                 tracing::debug!(error = chain(&error), "paused pipelines were not looked at");
             }
+            self.budget.rest();
             tokio::time::sleep(jittered(self.settings.lease / 2)).await;
         }
     }

@@ -80,6 +80,13 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
+    /// Gives back its share, with its memory for another chunk.
+    pub(crate) fn give_back(self) {
+        if let Some(share) = self.share {
+            share.give_back(self.chunk.into_spare());
+        }
+    }
+
     /// Gives back what its chunk did not take of its share.
     pub(crate) fn shrink(&mut self) {
         let bytes = self.chunk.heap_bytes();
@@ -151,16 +158,18 @@ fn decode(
     runtime: &Handle,
 ) -> Result<(), LoadError> {
     let plan = Arc::clone(&decoding.plan);
-    let draw = || {
-        let share = decoding.budget.draw(runtime);
+    let mut reader = decoding.budget.reader();
+    let mut draw = || {
+        let (share, spare) = reader.draw(runtime);
         let target = ChunkTarget {
             bytes: share.bytes(),
             records: decoding.most_records,
         };
-        (target, Some(share))
+        (target, Some(share), spare)
     };
-    let (target, mut share) = draw();
+    let (target, mut share, spare) = draw();
     let mut decoder = Decoder::new(plan, &decoding.captures, from, target)?;
+    decoder.set_target(target, spare);
     let mut marks: Option<Marks> = None;
     let mut places: Option<Places> = None;
     loop {
@@ -219,9 +228,9 @@ fn decode(
                 return Ok(());
             }
             if !last {
-                let target;
-                (target, share) = draw();
-                decoder.set_target(target);
+                let (target, spare);
+                (target, share, spare) = draw();
+                decoder.set_target(target, spare);
             }
         }
         if ended {

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use crate::budget::Shares;
+
 /// How a processor works.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -72,11 +74,21 @@ impl Settings {
         self.share(self.chunks())
     }
 
-    /// The same while one worker alone has something to load. Of large chunks two are left
-    /// out, because what they free is not all given back to the system, least of all while the
-    /// database is slow.
-    pub(crate) fn chunk_bytes_alone(&self) -> usize {
-        self.share(self.chunks_of(1) + 2)
+    /// What a small file may take, in bytes of memory, and the first chunk of any other. A
+    /// chunk has room for so many that with those that are being read, a worker stays
+    /// within its share.
+    pub(crate) fn small(&self) -> usize {
+        self.chunk_bytes() / 8
+    }
+
+    /// While one worker alone has something to load, no chunk waits between the one that
+    /// fills and those on connections.
+    pub(crate) fn shares(&self) -> Shares {
+        Shares {
+            first: self.small(),
+            shared: self.chunk_bytes(),
+            alone: self.share(self.chunks_of(1) - 1),
+        }
     }
 
     fn share(&self, chunks: u64) -> usize {

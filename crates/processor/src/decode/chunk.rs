@@ -11,6 +11,47 @@ pub struct ChunkTarget {
     pub records: u64,
 }
 
+/// The memory of a chunk that nobody reads any more, for another one.
+#[derive(Debug, Default)]
+pub struct Spare {
+    pub(super) rows: Rows,
+    pub(super) raw: Vec<u8>,
+}
+
+impl Spare {
+    /// One with room for source text alone.
+    #[cfg(test)]
+    pub(crate) fn of(raw: Vec<u8>) -> Self {
+        let rows = Rows::default();
+        Self { rows, raw }
+    }
+
+    /// What it holds on the heap, in bytes.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        self.rows.heap_bytes() + self.raw.capacity()
+    }
+
+    /// Whether a chunk of so many bytes may have it: what makes chunks full varies.
+    #[must_use]
+    pub fn fits(&self, bytes: usize) -> bool {
+        self.fits_for(0, 0, 0, bytes)
+    }
+
+    /// The same, once there is room for so many rows, bytes of text and of source text.
+    pub(super) fn fits_for(&self, rows: usize, text: usize, raw: usize, bytes: usize) -> bool {
+        let raw = self.raw.capacity().max(raw);
+        self.rows.heap_bytes_for(rows, text) + raw <= bytes + bytes / 4
+    }
+
+    /// For rows of so many columns.
+    pub(super) fn emptied(mut self, columns: usize) -> Self {
+        self.raw.clear();
+        let rows = self.rows.emptied(columns);
+        Self { rows, ..self }
+    }
+}
+
 /// What one transaction loads: records that follow each other in the file.
 #[derive(Debug)]
 pub struct Chunk {
@@ -76,6 +117,15 @@ impl Chunk {
     #[must_use]
     pub fn records(&self) -> u64 {
         (self.rows.len() + self.rejects.len()) as u64
+    }
+
+    /// Leaves of it only its memory.
+    #[must_use]
+    pub fn into_spare(self) -> Spare {
+        Spare {
+            rows: self.rows,
+            raw: self.raw,
+        }
     }
 
     /// What it holds on the heap, in bytes.

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use arrivage_model::{Checkpoint, Place, Reject, RowColumn, Rows};
 
-use super::chunk::{Chunk, ChunkTarget, in_entry};
+use super::chunk::{Chunk, ChunkTarget, Spare, in_entry};
 use super::fault::Fault;
 
 /// A chunk is full with so many rejects, so that the budget of a file in which
@@ -69,7 +69,9 @@ impl Making {
 
     /// Makes room for as much as makes it full, if it is like the chunk before: what
     /// grows bit by bit is copied again and again, and takes twice as much in the end.
-    pub(super) fn make_room(&mut self, target: ChunkTarget) {
+    /// The memory of an earlier chunk is used again where it is of the same shape. Room that
+    /// is not needed after all is never touched.
+    pub(super) fn make_room(&mut self, target: ChunkTarget, spare: Spare) {
         let Held {
             columns,
             rows,
@@ -77,13 +79,21 @@ impl Making {
             raw,
             weight,
         } = self.before;
-        if weight == 0 || !self.rows.is_empty() || columns != self.columns.len() {
+        if !self.rows.is_empty() {
             return;
         }
-        let scaled = |size: usize| size.saturating_mul(target.bytes) / weight;
-        let with_slack = |size: usize| scaled(size + size / 32);
-        self.rows.reserve(with_slack(rows), with_slack(text));
-        self.raw.reserve_exact(with_slack(raw));
+        let like_before = weight > 0 && columns == self.columns.len();
+        let scaled = |size: usize| match like_before {
+            true => (size + size / 8).saturating_mul(target.bytes) / weight,
+            false => 0,
+        };
+        let (rows, text, raw) = (scaled(rows), scaled(text), scaled(raw));
+        let spare = spare.emptied(self.columns.len());
+        if spare.fits_for(rows, text, raw, target.bytes) {
+            (self.rows, self.raw) = (spare.rows, spare.raw);
+        }
+        self.rows.reserve(rows, text);
+        self.raw.reserve_exact(raw);
     }
 
     /// The next records are from this entry.
@@ -93,7 +103,7 @@ impl Making {
 
     /// Changes the columns of a chunk that has no rows yet.
     pub(super) fn set_columns(&mut self, columns: Arc<[RowColumn]>) {
-        self.rows = Rows::new(columns.len());
+        self.rows = std::mem::take(&mut self.rows).emptied(columns.len());
         self.columns = columns;
     }
 

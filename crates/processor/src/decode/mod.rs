@@ -50,7 +50,7 @@ use state::State;
 use totals::Totals;
 use trailer::{Ahead, Trailer};
 
-pub use chunk::{Chunk, ChunkTarget};
+pub use chunk::{Chunk, ChunkTarget, Spare};
 pub use entry::{Entry, EntryPlace};
 pub use given_back::{GivenBack, NotGivenBack};
 pub use plan::{Plan, PlanError};
@@ -164,10 +164,10 @@ impl Decoder {
         })
     }
 
-    /// What makes a chunk full from now on.
-    pub fn set_target(&mut self, target: ChunkTarget) {
+    /// What makes a chunk full from now on, and memory for the next one.
+    pub fn set_target(&mut self, target: ChunkTarget, spare: Spare) {
         self.target = target;
-        self.making.make_room(target);
+        self.making.make_room(target, spare);
     }
 
     /// Takes the next bytes of the decompressed stream. `bytes_read`: bytes of
