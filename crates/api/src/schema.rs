@@ -23,6 +23,9 @@ pub(crate) struct RejectPage {
     items: Vec<RejectRow>,
     /// For `after`; null at the end.
     next: Option<String>,
+    /// That its rejects were removed, and when; absent unless they were.
+    #[schema(required = false, nullable = false)]
+    removed: Option<String>,
 }
 
 /// Every pipeline.
@@ -60,7 +63,7 @@ use Kind::{Integer, Text, Time};
 /// A column: its name, what it holds, whether it may be null, what it says.
 type Column = (&'static str, Kind, bool, &'static str);
 
-const ARRIVAL: [Column; 28] = [
+const ARRIVAL: [Column; 29] = [
     ("id", Integer, false, ""),
     ("pipeline", Text, false, ""),
     ("url", Text, false, "Where the object is."),
@@ -109,6 +112,12 @@ const ARRIVAL: [Column; 28] = [
     ("registered_at", Time, false, ""),
     ("started_at", Time, true, ""),
     ("finished_at", Time, true, ""),
+    (
+        "pruned_at",
+        Time,
+        true,
+        "When its rejects of before were removed, as database.retention says.",
+    ),
 ];
 
 const REJECT: [Column; 9] = [

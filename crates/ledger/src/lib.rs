@@ -14,6 +14,7 @@ mod error;
 mod orders;
 mod postgres;
 mod reconciling;
+mod retention;
 mod sqlite;
 mod words;
 
@@ -33,6 +34,7 @@ pub use error::{LedgerError, TargetRefusal};
 pub use orders::{Cancelled, Dismissed, Paused, Unloaded};
 pub use postgres::PostgresLedger;
 pub use reconciling::Content;
+pub use retention::Pruned;
 pub use sqlite::SqliteLedger;
 pub use words::{
     Advance, Along, Backlog, Claim, Claimed, Declared, Destination, Filter, FoundBy, Ignored,
@@ -199,6 +201,15 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Ends the database's backends of expired leases. Returns how many.
     async fn reap(&self) -> Result<u64>;
+
+    /// Takes out what nothing needs any more of arrivals that came to rest longer ago than this:
+    /// the rejects of what is loaded, superseded or dismissed, and what a loaded one's
+    /// checkpoint kept. The arrivals stay, with identity and counts, and say when it was.
+    /// Notifications that nobody could read and that are as old go too.
+    ///
+    /// One transaction for at most `most` of each, which passes by what others hold: say it
+    /// again until there is nothing.
+    async fn prune(&self, older_than: Duration, most: usize) -> Result<Pruned>;
 
     /// The table as the catalogue has it. [`LedgerError::Target`] when it is
     /// missing, or of a kind that cannot be loaded exactly once.

@@ -159,7 +159,13 @@ pub(super) async fn show(wiring: &Wiring, options: &Show) -> Result<u8, Failure>
     if let Some(paused) = pause(&pauses, &arrival) {
         output::say(&paused.to_string());
     }
-    if arrival.records_rejected > 0 {
+    if arrival.records_rejected == 0 {
+        return Ok(exit::DONE);
+    }
+    let listed = wiring.ledger.rejects(arrival.id, 0, 1).await?.len();
+    let removed = arrival.removed_rejects(listed);
+    removed.iter().for_each(|removed| output::say(removed));
+    if listed > 0 || removed.is_none() {
         output::say(&format!(
             "see its rejects with `arrivage rejects {}`",
             arrival.id
@@ -173,6 +179,13 @@ pub(super) async fn rejects(wiring: &Wiring, options: &Rejects) -> Result<u8, Fa
     let Some(arrival) = wiring.ledger.arrival(options.id).await? else {
         return Err(no_arrival(options.id));
     };
+    let listed = wiring.ledger.rejects(options.id, 0, 1).await?.len();
+    if let Some(removed) = arrival.removed_rejects(listed) {
+        output::say(&removed);
+        if listed == 0 {
+            return Ok(exit::DONE);
+        }
+    }
     if options.raw {
         return given_back(wiring, &arrival).await;
     }

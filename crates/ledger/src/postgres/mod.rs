@@ -20,6 +20,7 @@ mod migrating;
 mod pipelines;
 mod reconciling;
 mod requests;
+mod retention;
 mod staging;
 mod statements;
 mod target;
@@ -39,7 +40,7 @@ use self::statements::{Often, query, query_scalar};
 pub(crate) use self::target::definition;
 use crate::{
     Along, Awaited, Backlog, Cancelled, ChunkTransaction, Claim, Claimed, ConnectOptions, Content,
-    Declared, Destination, Dismissed, Filter, Ignored, Ledger, LedgerError, Paused, Pooler,
+    Declared, Destination, Dismissed, Filter, Ignored, Ledger, LedgerError, Paused, Pooler, Pruned,
     Registered, Registration, RejectedRecord, Replay, Replayed, Request, Result, Scope, Standing,
     Unloaded, Unreadable, Whole,
 };
@@ -288,6 +289,10 @@ impl Ledger for PostgresLedger {
 
     async fn reap(&self) -> Result<u64> {
         leasing::reap(&self.pool).await
+    }
+
+    async fn prune(&self, older_than: Duration, most: usize) -> Result<Pruned> {
+        retention::prune(&self.pool, older_than, most).await
     }
 
     async fn table(&self, name: &TableName) -> Result<Table> {

@@ -24,6 +24,7 @@ mod pipelines;
 mod reconciling;
 mod replaying;
 mod requests;
+mod retention;
 mod staging;
 mod target;
 mod together;
@@ -38,7 +39,7 @@ use async_trait::async_trait;
 
 use crate::{
     Along, Awaited, Backlog, Cancelled, ChunkTransaction, Claim, Claimed, Content, Declared,
-    Destination, Dismissed, Filter, Ignored, Ledger, Paused, Registered, Registration,
+    Destination, Dismissed, Filter, Ignored, Ledger, Paused, Pruned, Registered, Registration,
     RejectedRecord, Replay, Replayed, Request, Result, Scope, Standing, Unloaded, Unreadable,
     Whole,
 };
@@ -216,6 +217,10 @@ impl Ledger for SqliteLedger {
     /// machine, and when it is killed its transaction is gone.
     async fn reap(&self) -> Result<u64> {
         Ok(0)
+    }
+
+    async fn prune(&self, older_than: Duration, most: usize) -> Result<Pruned> {
+        retention::prune(&self.database, older_than, most).await
     }
 
     async fn table(&self, name: &TableName) -> Result<Table> {
