@@ -1,4 +1,4 @@
-use arrivage_ledger::{Filter, RejectedRecord, SharedLedger};
+use arrivage_ledger::{Filter, RejectedRecord, SharedLedger, removed_rejects};
 use arrivage_model::{Arrival, ArrivalId, Pattern, State as ArrivalState};
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri};
@@ -136,16 +136,16 @@ pub(crate) async fn rejects(
     let limit = query.take_limit()?;
     query.end()?;
     let arrival = find(&actions.ledger, &id).await?;
-    let mut items = actions
-        .ledger
-        .rejects(arrival.id, after, limit + 1)
-        .await?;
+    let mut items = actions.ledger.rejects(arrival.id, after, limit + 1).await?;
     let is_last = items.len() <= limit;
     items.truncate(limit);
     let next = items.last().filter(|_| !is_last);
     let next = next.map(|reject| reject.record.to_string());
     let removed = match after {
-        0 => arrival.removed_rejects(items.len()),
+        0 => {
+            let pruned_at = actions.ledger.pruned_at(arrival.id).await?;
+            removed_rejects(&arrival, pruned_at, items.len())
+        }
         // The first page has said it.
         _ => None,
     };

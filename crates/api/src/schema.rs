@@ -63,7 +63,7 @@ use Kind::{Integer, Text, Time};
 /// A column: its name, what it holds, whether it may be null, what it says.
 type Column = (&'static str, Kind, bool, &'static str);
 
-const ARRIVAL: [Column; 29] = [
+const ARRIVAL: [Column; 28] = [
     ("id", Integer, false, ""),
     ("pipeline", Text, false, ""),
     ("url", Text, false, "Where the object is."),
@@ -112,12 +112,6 @@ const ARRIVAL: [Column; 29] = [
     ("registered_at", Time, false, ""),
     ("started_at", Time, true, ""),
     ("finished_at", Time, true, ""),
-    (
-        "pruned_at",
-        Time,
-        true,
-        "When its rejects of before were removed, as database.retention says.",
-    ),
 ];
 
 const REJECT: [Column; 9] = [

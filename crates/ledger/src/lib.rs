@@ -27,6 +27,7 @@ use arrivage_model::{
     State, Table, TableName,
 };
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 pub use awaiting::Awaited;
 pub use connect::{ConnectOptions, Engine, Pooler, connect};
@@ -34,7 +35,7 @@ pub use error::{LedgerError, TargetRefusal};
 pub use orders::{Cancelled, Dismissed, Paused, Unloaded};
 pub use postgres::PostgresLedger;
 pub use reconciling::Content;
-pub use retention::Pruned;
+pub use retention::{Pruned, removed_rejects};
 pub use sqlite::SqliteLedger;
 pub use words::{
     Advance, Along, Backlog, Claim, Claimed, Declared, Destination, Filter, FoundBy, Ignored,
@@ -251,6 +252,9 @@ pub trait Ledger: Send + Sync + 'static {
     /// Rejects of one arrival after this record, in the file's order.
     async fn rejects(&self, id: ArrivalId, after: u64, limit: usize)
     -> Result<Vec<RejectedRecord>>;
+
+    /// When the arrival was pruned, if since then it did not begin anew.
+    async fn pruned_at(&self, id: ArrivalId) -> Result<Option<DateTime<Utc>>>;
 
     /// The objects that no pipeline took, newest first.
     async fn ignored(&self, limit: usize) -> Result<Vec<Ignored>>;

@@ -1,5 +1,8 @@
 use std::ops::AddAssign;
 
+use arrivage_model::Arrival;
+use chrono::{DateTime, Utc};
+
 /// What was taken out of the ledger, because it had been there for long enough.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
@@ -25,6 +28,27 @@ impl AddAssign for Pruned {
         self.rejects += more.rejects;
         self.notifications += more.notifications;
     }
+}
+
+/// What to say of an arrival's rejects that are not there any more, where so many of it are
+/// listed.
+#[must_use]
+pub fn removed_rejects(
+    arrival: &Arrival,
+    pruned_at: Option<DateTime<Utc>>,
+    listed: usize,
+) -> Option<String> {
+    let day = pruned_at?.format("%Y-%m-%d");
+    let rejects = match (arrival.records_rejected, listed) {
+        (0, _) => return None,
+        (1, 0) => "its reject was".to_owned(),
+        (all, 0) => format!("its {all} rejects were"),
+        // Those came when it was loaded further.
+        _ => "its rejects from before were".to_owned(),
+    };
+    Some(format!(
+        "{rejects} removed on {day}, as database.retention says"
+    ))
 }
 
 /// How many rejects go in one transaction, unless one arrival alone has more.

@@ -232,8 +232,6 @@ pub struct Arrival {
     pub started_at: Option<DateTime<Utc>>,
     /// Came to rest.
     pub finished_at: Option<DateTime<Utc>>,
-    /// Its rejects of before went, as old as they were.
-    pub pruned_at: Option<DateTime<Utc>>,
 }
 
 impl Arrival {
@@ -284,20 +282,6 @@ impl Arrival {
             last_modified: self.last_modified,
             sequencer: self.sequencer.clone(),
         }
-    }
-
-    /// What to say of rejects that are not there any more, where so many of it are listed.
-    #[must_use]
-    pub fn removed_rejects(&self, listed: usize) -> Option<String> {
-        let day = self.pruned_at?.format("%Y-%m-%d");
-        let rejects = match (self.records_rejected, listed) {
-            (0, _) => return None,
-            (1, 0) => "its reject was".to_owned(),
-            (all, 0) => format!("its {all} rejects were"),
-            // Those came when it was loaded further.
-            _ => "its rejects from before were".to_owned(),
-        };
-        Some(format!("{rejects} removed on {day}, as database.retention says"))
     }
 
     /// How far its committed rows reach, without the decoder's state.

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use arrivage_ledger::{Filter, Paused};
+use arrivage_ledger::{Filter, Paused, removed_rejects};
 use arrivage_model::Arrival;
 use arrivage_processor::decode::GivenBack;
 use chrono::{DateTime, Utc};
@@ -162,10 +162,7 @@ pub(super) async fn show(wiring: &Wiring, options: &Show) -> Result<u8, Failure>
     if arrival.records_rejected == 0 {
         return Ok(exit::DONE);
     }
-    let listed = wiring.ledger.rejects(arrival.id, 0, 1).await?.len();
-    let removed = arrival.removed_rejects(listed);
-    removed.iter().for_each(|removed| output::say(removed));
-    if listed > 0 || removed.is_none() {
+    if say_removed(wiring, &arrival).await? != Left::Nothing {
         output::say(&format!(
             "see its rejects with `arrivage rejects {}`",
             arrival.id
@@ -174,17 +171,36 @@ pub(super) async fn show(wiring: &Wiring, options: &Show) -> Result<u8, Failure>
     Ok(exit::DONE)
 }
 
+/// What a retention has left of an arrival's rejects.
+#[derive(PartialEq, Eq)]
+enum Left {
+    /// All, or those that came later.
+    Some,
+    /// Nothing.
+    Nothing,
+}
+
+/// Says what was removed of an arrival's rejects.
+async fn say_removed(wiring: &Wiring, arrival: &Arrival) -> Result<Left, Failure> {
+    let pruned_at = wiring.ledger.pruned_at(arrival.id).await?;
+    let listed = wiring.ledger.rejects(arrival.id, 0, 1).await?.len();
+    let Some(removed) = removed_rejects(arrival, pruned_at, listed) else {
+        return Ok(Left::Some);
+    };
+    output::say(&removed);
+    Ok(match listed {
+        0 => Left::Nothing,
+        _ => Left::Some,
+    })
+}
+
 /// `rejects ID`: the records that were not loaded, in the file's order.
 pub(super) async fn rejects(wiring: &Wiring, options: &Rejects) -> Result<u8, Failure> {
     let Some(arrival) = wiring.ledger.arrival(options.id).await? else {
         return Err(no_arrival(options.id));
     };
-    let listed = wiring.ledger.rejects(options.id, 0, 1).await?.len();
-    if let Some(removed) = arrival.removed_rejects(listed) {
-        output::say(&removed);
-        if listed == 0 {
-            return Ok(exit::DONE);
-        }
+    if say_removed(wiring, &arrival).await? == Left::Nothing {
+        return Ok(exit::DONE);
     }
     if options.raw {
         return given_back(wiring, &arrival).await;

@@ -196,7 +196,7 @@ pub(super) const CLAIMED: &str = "
     a.etag, a.version_id, a.size, a.last_modified, a.sequencer, a.state, a.attempts, a.fence,
     a.owner, a.lease_until, a.due_at, a.bytes_read, a.records_loaded, a.records_rejected,
     a.checkpoint_records, a.checkpoint_offset, a.duplicate_notifications, a.error_code, a.error,
-    a.registered_at, a.started_at, a.finished_at, a.pruned_at, a.checkpoint_state, a.reading, a.restart,
+    a.registered_at, a.started_at, a.finished_at, a.checkpoint_state, a.reading, a.restart,
     a.barren";
 
 /// `$1`: pipelines; `$2`, `$3`, `$4`: owner, lease and its length; `$5`: only these;

@@ -141,7 +141,6 @@ pub(super) fn read(row: &PgRow) -> Result<Arrival> {
         registered_at: row.get("registered_at"),
         started_at: row.get("started_at"),
         finished_at: row.get("finished_at"),
-        pruned_at: row.get("pruned_at"),
     })
 }
 

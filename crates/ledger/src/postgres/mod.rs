@@ -33,6 +33,7 @@ use arrivage_model::{
     TableName,
 };
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgPool, Postgres, Transaction};
 
@@ -342,6 +343,10 @@ impl Ledger for PostgresLedger {
         limit: usize,
     ) -> Result<Vec<RejectedRecord>> {
         history::rejects(&self.pool, id, after, limit).await
+    }
+
+    async fn pruned_at(&self, id: ArrivalId) -> Result<Option<DateTime<Utc>>> {
+        retention::pruned_at(&self.pool, id).await
     }
 
     async fn ignored(&self, limit: usize) -> Result<Vec<Ignored>> {

@@ -1,10 +1,14 @@
 use std::time::Duration;
 
+use arrivage_model::ArrivalId;
+use chrono::{DateTime, Utc};
 use sqlx::{PgPool, Row};
 
-use super::{PgTransaction, begin_with, classify, commit, microseconds, query};
-use crate::retention::{Old, Pruned, together};
+use super::{
+    PgTransaction, begin, begin_with, classify, commit, microseconds, query, query_scalar,
+};
 use crate::Result;
+use crate::retention::{Old, Pruned, together};
 
 pub(super) async fn prune(pool: &PgPool, older_than: Duration, most: usize) -> Result<Pruned> {
     // What a crash forgets of it is done again.
@@ -95,4 +99,16 @@ async fn forget_unreadable(
     .await
     .map_err(classify::statement)?;
     Ok(forgotten.rows_affected())
+}
+
+pub(super) async fn pruned_at(pool: &PgPool, id: ArrivalId) -> Result<Option<DateTime<Utc>>> {
+    let mut tx = begin(pool).await?;
+    let sql = "-- ledger::pruned_at\nSELECT pruned_at FROM arrivage.pruned WHERE arrival_id = $1";
+    let found = query_scalar(sql)
+        .bind(id.0)
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(classify::statement)?;
+    commit(tx).await?;
+    Ok(found)
 }

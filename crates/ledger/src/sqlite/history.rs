@@ -157,7 +157,6 @@ pub(super) fn read(row: &SqliteRow) -> Result<Arrival> {
         registered_at: get(row, "registered_at")?,
         started_at: get(row, "started_at")?,
         finished_at: get(row, "finished_at")?,
-        pruned_at: get(row, "pruned_at")?,
     })
 }
 

@@ -36,6 +36,7 @@ use arrivage_model::{
     Arrival, ArrivalId, Failure, Lease, Location, Object, Pipeline, State, Table, TableName,
 };
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 use crate::{
     Along, Awaited, Backlog, Cancelled, ChunkTransaction, Claim, Claimed, Content, Declared,
@@ -270,6 +271,10 @@ impl Ledger for SqliteLedger {
         limit: usize,
     ) -> Result<Vec<RejectedRecord>> {
         history::rejects(&self.database, id, after, limit).await
+    }
+
+    async fn pruned_at(&self, id: ArrivalId) -> Result<Option<DateTime<Utc>>> {
+        retention::pruned_at(&self.database, id).await
     }
 
     async fn ignored(&self, limit: usize) -> Result<Vec<Ignored>> {

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use arrivage_model::ArrivalId;
+use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 use sqlx::{Row, SqliteConnection};
 
@@ -36,15 +38,16 @@ fn ago(span: Duration) -> String {
     super::from_now(span).replacen('+', "-", 1)
 }
 
-/// The condition of the index `arrivage_arrival_unpruned`, in its own words.
-const OLD: &str = "state IN ('loaded', 'superseded', 'dismissed')
+/// What there is to prune. Of a statement that cannot go by this index, SQLite says so.
+const OLD: &str = "arrivage_arrival INDEXED BY arrivage_arrival_unpruned
+        WHERE state IN ('loaded', 'superseded', 'dismissed')
           AND (pruned_at IS NULL OR pruned_at < finished_at)
           AND finished_at < strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?1)";
 
 async fn is_anything_old(database: &Database, before: &str) -> Result<bool> {
     let sql = format!(
         "-- ledger::is_anything_old
-        SELECT EXISTS (SELECT 1 FROM arrivage_arrival WHERE {OLD})
+        SELECT EXISTS (SELECT 1 FROM {OLD})
           OR EXISTS (
             SELECT 1 FROM (SELECT received_at FROM arrivage_unreadable_notification ORDER BY id LIMIT 1)
             WHERE received_at < strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?1))"
@@ -59,7 +62,7 @@ async fn is_anything_old(database: &Database, before: &str) -> Result<bool> {
 async fn old(connection: &mut SqliteConnection, before: &str, most: i64) -> Result<Vec<Old>> {
     let sql = format!(
         "-- ledger::old
-        SELECT id, records_rejected FROM arrivage_arrival WHERE {OLD}
+        SELECT id, records_rejected FROM {OLD}
         ORDER BY finished_at LIMIT ?2"
     );
     let rows = sqlx::query(&sql)
@@ -120,4 +123,15 @@ async fn forget_unreadable(
     .await
     .map_err(classify::statement)?;
     Ok(forgotten.rows_affected())
+}
+
+pub(super) async fn pruned_at(database: &Database, id: ArrivalId) -> Result<Option<DateTime<Utc>>> {
+    sqlx::query_scalar(
+        "-- ledger::pruned_at
+        SELECT pruned_at FROM arrivage_pruned WHERE arrival_id = ?1",
+    )
+    .bind(id.0)
+    .fetch_optional(database.reading())
+    .await
+    .map_err(classify::statement)
 }

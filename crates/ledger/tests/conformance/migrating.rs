@@ -58,7 +58,7 @@ pub(crate) async fn the_views_have_the_columns_of_the_contract<D: Database>() {
         "id pipeline url store bucket key etag version_id size last_modified sequencer state \
          attempts fence owner lease_until due_at bytes_read records_loaded records_rejected \
          checkpoint_records checkpoint_offset duplicate_notifications error_code error \
-         registered_at started_at finished_at pruned_at",
+         registered_at started_at finished_at",
     )
     .await;
     check(
@@ -67,6 +67,7 @@ pub(crate) async fn the_views_have_the_columns_of_the_contract<D: Database>() {
     )
     .await;
     check("backlog", "pipeline waiting loading outstanding").await;
+    check("pruned", "arrival_id pruned_at").await;
     check("unreadable", "id source body reason received_at").await;
     check("ignored", "id url bucket key size source seen_at").await;
 }
