@@ -1,4 +1,4 @@
-use arrivage_ledger::{Filter, SharedLedger};
+use arrivage_ledger::{Filter, RejectedRecord, SharedLedger, removed_rejects};
 use arrivage_model::{Arrival, ArrivalId, Pattern, State as ArrivalState};
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri};
@@ -27,6 +27,16 @@ impl<T> Page<T> {
     pub(crate) fn whole(items: Vec<T>) -> Self {
         Self { items, next: None }
     }
+}
+
+/// A part of an arrival's rejects.
+#[derive(Serialize)]
+struct Rejects {
+    #[serde(flatten)]
+    page: Page<RejectedRecord>,
+    /// What to say of those that are not there any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    removed: Option<String>,
 }
 
 /// The load history, newest first.
@@ -105,7 +115,8 @@ pub(crate) async fn one(
     Ok(json(StatusCode::OK, &arrival))
 }
 
-/// The records that were read and not loaded, in the file's order.
+/// The records that were read and not loaded, in the file's order. Those that were removed as
+/// `database.retention` says are missing, and the first page says so in `removed`.
 #[utoipa::path(get, path = "/v1/arrivals/{id}/rejects", tag = "arrivals",
     params(
         ("id" = i64, Path),
@@ -124,13 +135,22 @@ pub(crate) async fn rejects(
     let after: u64 = query.take("after")?.unwrap_or_default();
     let limit = query.take_limit()?;
     query.end()?;
-    let id = find(&actions.ledger, &id).await?.id;
-    let mut items = actions.ledger.rejects(id, after, limit + 1).await?;
+    let arrival = find(&actions.ledger, &id).await?;
+    let mut items = actions.ledger.rejects(arrival.id, after, limit + 1).await?;
     let is_last = items.len() <= limit;
     items.truncate(limit);
     let next = items.last().filter(|_| !is_last);
     let next = next.map(|reject| reject.record.to_string());
-    Ok(json(StatusCode::OK, &Page { items, next }))
+    let removed = match after {
+        0 => {
+            let pruned_at = actions.ledger.pruned_at(arrival.id).await?;
+            removed_rejects(&arrival, pruned_at, items.len())
+        }
+        // The first page has said it.
+        _ => None,
+    };
+    let page = Page { items, next };
+    Ok(json(StatusCode::OK, &Rejects { page, removed }))
 }
 
 /// The arrival of an id as the path has it.

@@ -23,6 +23,9 @@ pub(crate) struct RejectPage {
     items: Vec<RejectRow>,
     /// For `after`; null at the end.
     next: Option<String>,
+    /// That its rejects were removed, and when; absent unless they were.
+    #[schema(required = false, nullable = false)]
+    removed: Option<String>,
 }
 
 /// Every pipeline.

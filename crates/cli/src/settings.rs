@@ -22,7 +22,7 @@ use arrivage_model::{
 use serde_json::{Value, json};
 use toml::de::DeValue;
 
-pub(crate) use self::quantity::Size;
+pub(crate) use self::quantity::{Retention, Size};
 use self::reader::Shape;
 pub(crate) use self::reader::{Place, Problem, Reader, Typed};
 use self::schema::TableSchema;
@@ -55,6 +55,8 @@ tables! {
         url: Secret,
         /// `transaction` behind PgBouncer in transaction mode.
         pooler: Pooler = "none",
+        /// How long the rejects of arrivals that rest are kept, such as `90d`, at least 1h; otherwise for ever. Their identities stay: nothing is loaded twice.
+        retention: Option<Retention>,
     }
 
     /// `[s3]`

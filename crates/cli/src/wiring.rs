@@ -138,6 +138,7 @@ impl Wiring {
             lease: processor.lease,
             stall: processor.stall,
             poll: processor.poll,
+            retention: self.config.database()?.retention,
             owner: owner(),
         };
         let (ledger, router) = (Arc::clone(&self.ledger), Arc::clone(&self.router));

@@ -14,6 +14,7 @@ mod error;
 mod orders;
 mod postgres;
 mod reconciling;
+mod retention;
 mod sqlite;
 mod words;
 
@@ -26,6 +27,7 @@ use arrivage_model::{
     State, Table, TableName,
 };
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 pub use awaiting::Awaited;
 pub use connect::{ConnectOptions, Engine, Pooler, connect};
@@ -33,6 +35,7 @@ pub use error::{LedgerError, TargetRefusal};
 pub use orders::{Cancelled, Dismissed, Paused, Unloaded};
 pub use postgres::PostgresLedger;
 pub use reconciling::Content;
+pub use retention::{Pruned, removed_rejects};
 pub use sqlite::SqliteLedger;
 pub use words::{
     Advance, Along, Backlog, Claim, Claimed, Declared, Destination, Filter, FoundBy, Ignored,
@@ -200,6 +203,15 @@ pub trait Ledger: Send + Sync + 'static {
     /// Ends the database's backends of expired leases. Returns how many.
     async fn reap(&self) -> Result<u64>;
 
+    /// Takes out what nothing needs any more of arrivals that came to rest longer ago than this:
+    /// the rejects of what is loaded, superseded or dismissed, and what a loaded one's
+    /// checkpoint kept. The arrivals stay, with identity and counts, and say when it was.
+    /// Notifications that nobody could read and that are as old go too.
+    ///
+    /// One transaction for at most `most` of each, which passes by what others hold: say it
+    /// again until there is nothing.
+    async fn prune(&self, older_than: Duration, most: usize) -> Result<Pruned>;
+
     /// The table as the catalogue has it. [`LedgerError::Target`] when it is
     /// missing, or of a kind that cannot be loaded exactly once.
     async fn table(&self, name: &TableName) -> Result<Table>;
@@ -240,6 +252,9 @@ pub trait Ledger: Send + Sync + 'static {
     /// Rejects of one arrival after this record, in the file's order.
     async fn rejects(&self, id: ArrivalId, after: u64, limit: usize)
     -> Result<Vec<RejectedRecord>>;
+
+    /// When the arrival was pruned, if since then it did not begin anew.
+    async fn pruned_at(&self, id: ArrivalId) -> Result<Option<DateTime<Utc>>>;
 
     /// The objects that no pipeline took, newest first.
     async fn ignored(&self, limit: usize) -> Result<Vec<Ignored>>;

@@ -6,6 +6,8 @@ mod conformance;
 mod forms;
 #[path = "postgres/plans.rs"]
 mod plans;
+#[path = "postgres/pruning.rs"]
+mod pruning;
 #[path = "postgres/removing.rs"]
 mod removing;
 #[path = "postgres/replacing.rs"]

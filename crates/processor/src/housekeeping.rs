@@ -1,12 +1,21 @@
-use arrivage_ledger::{LedgerError, Paused};
+use std::time::{Duration, Instant};
+
+use arrivage_ledger::{LedgerError, Paused, Pruned};
 
 use crate::fate::chain;
 use crate::prepare;
 use crate::process::Processor;
 use crate::work::jittered;
 
+/// How many old arrivals are pruned in one transaction.
+const PRUNED_TOGETHER: usize = 500;
+
+/// How long one turn of it takes at most: loads want the database too.
+const PRUNING: Duration = Duration::from_secs(2);
+
 impl Processor {
-    /// Ends what stopped processes left behind, and tries paused pipelines again.
+    /// Ends what stopped processes left behind, tries paused pipelines again, and prunes
+    /// what is older than the retention.
     pub(crate) async fn keep_house(&self) {
         loop {
             match self.ledger.reap().await {
@@ -19,8 +28,36 @@ impl Processor {
             if let Err(error) = self.resume_mended().await {
                 tracing::debug!(error = chain(&error), "paused pipelines were not looked at");
             }
+            self.prune().await;
             self.budget.rest();
             tokio::time::sleep(jittered(self.settings.lease / 2)).await;
+        }
+    }
+
+    /// What it does not come to is for the next turn, or for another process.
+    pub(crate) async fn prune(&self) {
+        let Some(retention) = self.settings.retention else {
+            return;
+        };
+        let began = Instant::now();
+        let mut all = Pruned::default();
+        while began.elapsed() < PRUNING {
+            match self.ledger.prune(retention, PRUNED_TOGETHER).await {
+                Ok(pruned) if pruned.is_empty() => break,
+                Ok(pruned) => all += pruned,
+                Err(error) => {
+                    tracing::debug!(error = chain(&error), "old arrivals were not pruned");
+                    break;
+                }
+            }
+        }
+        if !all.is_empty() {
+            tracing::info!(
+                arrivals = all.arrivals,
+                rejects = all.rejects,
+                notifications = all.notifications,
+                "removed what is older than database.retention"
+            );
         }
     }
 

@@ -17,6 +17,8 @@ pub struct Settings {
     pub stall: Duration,
     /// How often to look for work; jittered.
     pub poll: Duration,
+    /// How long the rejects of arrivals that rest are kept; without it, for ever.
+    pub retention: Option<Duration>,
     /// Names this process in the ledger.
     pub owner: String,
 }
@@ -119,6 +121,7 @@ mod tests {
             lease: Duration::from_secs(60),
             stall: Duration::from_secs(600),
             poll: Duration::from_secs(1),
+            retention: None,
             owner: "test".to_owned(),
         }
     }

@@ -107,6 +107,10 @@ impl Processor {
             }
         }
         housekeeping.abort();
+        // Where processors only ever work for a moment, nobody else would.
+        if shared.until == Until::Empty && !signals.stop.is_cancelled() {
+            self.prune().await;
+        }
         std::mem::take(&mut shared.lock().summary)
     }
 

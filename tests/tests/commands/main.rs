@@ -14,6 +14,7 @@ mod pausing;
 mod processing;
 mod reconciling;
 mod replaying;
+mod retaining;
 mod rights;
 mod rows;
 mod unloading;

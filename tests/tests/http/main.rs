@@ -2,5 +2,6 @@
 
 mod following;
 mod ordering;
+mod retaining;
 mod webhook;
 mod world;

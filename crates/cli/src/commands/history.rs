@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use arrivage_ledger::{Filter, Paused};
+use arrivage_ledger::{Filter, Paused, removed_rejects};
 use arrivage_model::Arrival;
 use arrivage_processor::decode::GivenBack;
 use chrono::{DateTime, Utc};
@@ -159,7 +159,10 @@ pub(super) async fn show(wiring: &Wiring, options: &Show) -> Result<u8, Failure>
     if let Some(paused) = pause(&pauses, &arrival) {
         output::say(&paused.to_string());
     }
-    if arrival.records_rejected > 0 {
+    if arrival.records_rejected == 0 {
+        return Ok(exit::DONE);
+    }
+    if say_removed(wiring, &arrival).await? != Left::Nothing {
         output::say(&format!(
             "see its rejects with `arrivage rejects {}`",
             arrival.id
@@ -168,11 +171,37 @@ pub(super) async fn show(wiring: &Wiring, options: &Show) -> Result<u8, Failure>
     Ok(exit::DONE)
 }
 
+/// What a retention has left of an arrival's rejects.
+#[derive(PartialEq, Eq)]
+enum Left {
+    /// All, or those that came later.
+    Some,
+    /// Nothing.
+    Nothing,
+}
+
+/// Says what was removed of an arrival's rejects.
+async fn say_removed(wiring: &Wiring, arrival: &Arrival) -> Result<Left, Failure> {
+    let pruned_at = wiring.ledger.pruned_at(arrival.id).await?;
+    let listed = wiring.ledger.rejects(arrival.id, 0, 1).await?.len();
+    let Some(removed) = removed_rejects(arrival, pruned_at, listed) else {
+        return Ok(Left::Some);
+    };
+    output::say(&removed);
+    Ok(match listed {
+        0 => Left::Nothing,
+        _ => Left::Some,
+    })
+}
+
 /// `rejects ID`: the records that were not loaded, in the file's order.
 pub(super) async fn rejects(wiring: &Wiring, options: &Rejects) -> Result<u8, Failure> {
     let Some(arrival) = wiring.ledger.arrival(options.id).await? else {
         return Err(no_arrival(options.id));
     };
+    if say_removed(wiring, &arrival).await? == Left::Nothing {
+        return Ok(exit::DONE);
+    }
     if options.raw {
         return given_back(wiring, &arrival).await;
     }

@@ -1,10 +1,12 @@
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use url::Url;
 
 use super::paths;
-use crate::settings::{self, Reader};
+use super::rules::at_least;
+use crate::settings::{self, Reader, Retention};
 
 /// The database with the ledger and the tables to load.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +15,8 @@ pub(crate) struct Database {
     pub(crate) url: DatabaseUrl,
     /// What stands between us and it.
     pub(crate) pooler: Pooler,
+    /// How long the rejects of arrivals that rest are kept; nothing: for ever.
+    pub(crate) retention: Option<Duration>,
 }
 
 /// Names a database. It shows without password and parameters, however it is
@@ -33,6 +37,9 @@ pub(crate) enum Pooler {
     /// PgBouncer, or another, in transaction mode.
     Transaction,
 }
+
+/// What is younger is still looked at.
+const LEAST_RETENTION: Retention = Retention(Duration::from_secs(3600));
 
 impl Database {
     /// Whether it is embedded.
@@ -108,6 +115,7 @@ pub(super) fn database(
     folder: &str,
     reader: &mut Reader<'_>,
 ) -> Option<Database> {
+    at_least(&typed.retention, LEAST_RETENTION, "1h", reader);
     let url = typed.url.typed()?;
     let parsed = reader.take(&url.place, DatabaseUrl::parse(&url.0, folder))?;
     let pooler = typed.pooler.typed()?;
@@ -117,5 +125,6 @@ pub(super) fn database(
     Some(Database {
         url: parsed,
         pooler: pooler.value,
+        retention: typed.retention.get().map(|retention| retention.0),
     })
 }

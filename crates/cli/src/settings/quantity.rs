@@ -4,6 +4,10 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 pub(crate) struct Size(pub(crate) u64);
 
+/// How long something is kept, which may be for years.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+pub(crate) struct Retention(pub(crate) Duration);
+
 /// The units of sizes, in bytes.
 const SIZES: [(&str, u64); 8] = [
     ("", 1),
@@ -25,8 +29,9 @@ const DURATIONS: [(&str, u64); 5] = [
     ("d", 86_400_000),
 ];
 
-/// No setting means more than a year, and clocks overflow far beyond it.
-const LONGEST: Duration = Duration::from_secs(366 * 86_400);
+/// No other setting means more than a year, and clocks overflow far beyond it.
+const YEAR: Duration = Duration::from_secs(366 * 86_400);
+const LONGEST_RETENTION: Duration = YEAR.saturating_mul(100);
 
 /// Reads `64MiB`, `64 MB`, or a bare number of bytes.
 pub(super) fn size(text: &str) -> Result<Size, String> {
@@ -40,6 +45,23 @@ pub(super) fn size(text: &str) -> Result<Size, String> {
 
 /// Reads `500ms`, `10m`, `1h30m`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    match sum(text)? {
+        duration if duration > YEAR => Err(format!("{text:?} is longer than a year")),
+        duration => Ok(duration),
+    }
+}
+
+/// Reads `90d`, `3650d`.
+pub(super) fn retention(text: &str) -> Result<Retention, String> {
+    match sum(text)? {
+        duration if duration > LONGEST_RETENTION => {
+            Err(format!("{text:?} is longer than a century; leave it out"))
+        }
+        duration => Ok(Retention(duration)),
+    }
+}
+
+fn sum(text: &str) -> Result<Duration, String> {
     let problem = || {
         format!(
             "{text:?} is no duration; write numbers with ms, s, m, h or d, such as 90s or 1h30m"
@@ -49,11 +71,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let sum = terms.iter().try_fold(0_u64, |sum, (number, unit)| {
         sum.checked_add(scaled(*number, unit, &DURATIONS)?)
     });
-    let duration = sum.map(Duration::from_millis).ok_or_else(problem)?;
-    if duration > LONGEST {
-        return Err(format!("{text:?} is longer than a year"));
-    }
-    Ok(duration)
+    sum.map(Duration::from_millis).ok_or_else(problem)
 }
 
 fn scaled(number: u64, unit: &str, units: &[(&str, u64)]) -> Option<u64> {
@@ -136,5 +154,18 @@ mod tests {
         ] {
             check(text, None);
         }
+    }
+
+    #[test]
+    fn a_retention_may_be_years() {
+        let check = |text: &str, expect: Option<u64>| {
+            let days = retention(text).ok().map(|kept| kept.0.as_secs() / 86_400);
+            assert_eq!(days, expect, "{text:?}");
+        };
+        check("90d", Some(90));
+        check("3650d", Some(3650));
+        check("36600d", Some(36_600));
+        check("36601d", None);
+        check("90", None);
     }
 }

@@ -109,6 +109,7 @@ from_text! {
     String: |text: &str| Ok::<_, String>(text.to_owned());
     Secret: |text: &str| Ok::<_, String>(Secret(text.to_owned()));
     Duration: quantity::duration;
+    quantity::Retention: quantity::retention;
     ColumnType: ColumnType::from_str;
     TableName: TableName::from_str;
     SidecarName: SidecarName::from_str;

@@ -60,7 +60,7 @@ pub(super) async fn restart(
         UPDATE arrivage.arrival SET
           fence = $2 + 1, restart = false, reading = NULL, checkpoint_records = 0,
           checkpoint_offset = 0, checkpoint_state = NULL, bytes_read = 0,
-          records_loaded = 0, records_rejected = 0,
+          records_loaded = 0, records_rejected = 0, pruned_at = NULL,
           lease_until = clock_timestamp() + $4 * interval '1 microsecond'
         WHERE id = $1 AND lease_id = $3 AND state = 'loading'
           AND (fence = $2 OR fence = $2 + 1 AND checkpoint_records = 0 AND checkpoint_offset = 0)
@@ -247,7 +247,8 @@ pub(super) async fn supersede(
             "-- ledger::forget_progress
             UPDATE arrivage.arrival SET
               reading = NULL, checkpoint_records = 0, checkpoint_offset = 0,
-              checkpoint_state = NULL, bytes_read = 0, records_loaded = 0, records_rejected = 0
+              checkpoint_state = NULL, bytes_read = 0, records_loaded = 0, records_rejected = 0,
+              pruned_at = NULL
             WHERE id = $1",
         )
         .bind(lease.arrival.0)

@@ -20,6 +20,7 @@ mod migrating;
 mod pipelines;
 mod reconciling;
 mod requests;
+mod retention;
 mod staging;
 mod statements;
 mod target;
@@ -32,6 +33,7 @@ use arrivage_model::{
     TableName,
 };
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgPool, Postgres, Transaction};
 
@@ -39,7 +41,7 @@ use self::statements::{Often, query, query_scalar};
 pub(crate) use self::target::definition;
 use crate::{
     Along, Awaited, Backlog, Cancelled, ChunkTransaction, Claim, Claimed, ConnectOptions, Content,
-    Declared, Destination, Dismissed, Filter, Ignored, Ledger, LedgerError, Paused, Pooler,
+    Declared, Destination, Dismissed, Filter, Ignored, Ledger, LedgerError, Paused, Pooler, Pruned,
     Registered, Registration, RejectedRecord, Replay, Replayed, Request, Result, Scope, Standing,
     Unloaded, Unreadable, Whole,
 };
@@ -290,6 +292,10 @@ impl Ledger for PostgresLedger {
         leasing::reap(&self.pool).await
     }
 
+    async fn prune(&self, older_than: Duration, most: usize) -> Result<Pruned> {
+        retention::prune(&self.pool, older_than, most).await
+    }
+
     async fn table(&self, name: &TableName) -> Result<Table> {
         target::table(&self.pool, self.often, name).await
     }
@@ -337,6 +343,10 @@ impl Ledger for PostgresLedger {
         limit: usize,
     ) -> Result<Vec<RejectedRecord>> {
         history::rejects(&self.pool, id, after, limit).await
+    }
+
+    async fn pruned_at(&self, id: ArrivalId) -> Result<Option<DateTime<Utc>>> {
+        retention::pruned_at(&self.pool, id).await
     }
 
     async fn ignored(&self, limit: usize) -> Result<Vec<Ignored>> {

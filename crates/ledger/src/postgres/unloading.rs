@@ -36,7 +36,7 @@ pub(super) async fn unload(pool: &PgPool, id: ArrivalId, table: &Table) -> Resul
           state = 'unloaded', fence = fence + 1, barren = 0, restart = false, reading = NULL,
           lease_until = NULL, checkpoint_records = 0, checkpoint_offset = 0,
           checkpoint_state = NULL, bytes_read = 0, records_loaded = 0, records_rejected = 0,
-          error_code = NULL, error = NULL, finished_at = clock_timestamp()
+          error_code = NULL, error = NULL, pruned_at = NULL, finished_at = clock_timestamp()
         WHERE id = $1",
     )
     .bind(id.0)

@@ -99,7 +99,7 @@ async fn forget_progress(connection: &mut SqliteConnection, lease: &Lease) -> Re
         "-- ledger::forget_progress
         UPDATE arrivage_arrival SET
           reading = NULL, checkpoint_records = 0, checkpoint_offset = 0, checkpoint_state = NULL,
-          bytes_read = 0, records_loaded = 0, records_rejected = 0
+          bytes_read = 0, records_loaded = 0, records_rejected = 0, pruned_at = NULL
         WHERE id = ?1",
     )
     .bind(lease.arrival.0)

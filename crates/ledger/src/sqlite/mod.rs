@@ -24,6 +24,7 @@ mod pipelines;
 mod reconciling;
 mod replaying;
 mod requests;
+mod retention;
 mod staging;
 mod target;
 mod together;
@@ -35,10 +36,11 @@ use arrivage_model::{
     Arrival, ArrivalId, Failure, Lease, Location, Object, Pipeline, State, Table, TableName,
 };
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 use crate::{
     Along, Awaited, Backlog, Cancelled, ChunkTransaction, Claim, Claimed, Content, Declared,
-    Destination, Dismissed, Filter, Ignored, Ledger, Paused, Registered, Registration,
+    Destination, Dismissed, Filter, Ignored, Ledger, Paused, Pruned, Registered, Registration,
     RejectedRecord, Replay, Replayed, Request, Result, Scope, Standing, Unloaded, Unreadable,
     Whole,
 };
@@ -218,6 +220,10 @@ impl Ledger for SqliteLedger {
         Ok(0)
     }
 
+    async fn prune(&self, older_than: Duration, most: usize) -> Result<Pruned> {
+        retention::prune(&self.database, older_than, most).await
+    }
+
     async fn table(&self, name: &TableName) -> Result<Table> {
         target::table(&self.database, name).await
     }
@@ -265,6 +271,10 @@ impl Ledger for SqliteLedger {
         limit: usize,
     ) -> Result<Vec<RejectedRecord>> {
         history::rejects(&self.database, id, after, limit).await
+    }
+
+    async fn pruned_at(&self, id: ArrivalId) -> Result<Option<DateTime<Utc>>> {
+        retention::pruned_at(&self.database, id).await
     }
 
     async fn ignored(&self, limit: usize) -> Result<Vec<Ignored>> {

@@ -25,7 +25,7 @@ pub(super) async fn unload(database: &Database, id: ArrivalId, table: &Table) ->
           state = 'unloaded', fence = fence + 1, barren = 0, restart = 0, reading = NULL,
           lease_id = NULL, lease_until = NULL, checkpoint_records = 0, checkpoint_offset = 0,
           checkpoint_state = NULL, bytes_read = 0, records_loaded = 0, records_rejected = 0,
-          error_code = NULL, error = NULL,
+          error_code = NULL, error = NULL, pruned_at = NULL,
           finished_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
         WHERE id = ?1",
     )

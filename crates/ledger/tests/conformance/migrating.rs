@@ -67,6 +67,7 @@ pub(crate) async fn the_views_have_the_columns_of_the_contract<D: Database>() {
     )
     .await;
     check("backlog", "pipeline waiting loading outstanding").await;
+    check("pruned", "arrival_id pruned_at").await;
     check("unreadable", "id source body reason received_at").await;
     check("ignored", "id url bucket key size source seen_at").await;
 }

@@ -17,6 +17,7 @@ pub(crate) mod racing;
 pub(crate) mod reconciling;
 pub(crate) mod refusing;
 pub(crate) mod replaying;
+pub(crate) mod retaining;
 pub(crate) mod rewinding;
 pub(crate) mod rows;
 pub(crate) mod scoping;
@@ -204,6 +205,16 @@ macro_rules! conformance {
                 a_replay_from_the_start_begins_anew
                 force_fences_the_processor_that_loads_it
                 orders_are_answered_in_their_order
+            }
+            retaining {
+                of_an_old_arrival_the_rejects_go_and_its_identity_stays
+                what_may_go_on_keeps_its_checkpoint_and_what_does_not_rest_keeps_all
+                no_more_are_pruned_at_once_than_asked_for_oldest_first
+                what_was_pruned_and_starts_over_keeps_its_new_rejects
+                what_was_pruned_and_goes_on_is_pruned_again
+                what_was_pruned_can_be_unloaded
+                two_that_prune_at_once_take_nothing_twice
+                old_unreadable_notifications_go_too
             }
             unloading {
                 what_is_unloaded_leaves_neither_rows_nor_rejects

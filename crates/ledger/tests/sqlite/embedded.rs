@@ -237,3 +237,27 @@ async fn the_backlog_never_walks_the_loaded_arrivals() {
     );
     assert!(!plan.contains("SCAN a"), "{plan}");
 }
+
+/// Processes of the version before go on while a newer one migrates. (A view that gets a column
+/// would end theirs: a kept `SELECT *` of SQLite has as many as it was prepared with.)
+#[tokio::test]
+async fn a_migration_breaks_no_statement_that_is_kept() {
+    let world = SqliteWorld::new().await;
+    let orders = world.destination().await;
+    let load = async |key: &str, number: i64| {
+        let id = world.register(key).await;
+        world.load_whole(id, &orders, &[number]).await;
+        assert_eq!(world.arrival(id).await.key, key);
+    };
+    load("a", 1).await;
+    world
+        .database
+        .sql(
+            "ALTER TABLE arrivage_arrival ADD COLUMN added TEXT NOT NULL DEFAULT 'new';
+             ALTER TABLE arrivage_pipeline ADD COLUMN added TEXT;
+             ALTER TABLE orders ADD COLUMN added TEXT",
+        )
+        .await;
+    load("b", 2).await;
+    assert_eq!(world.numbers("orders").await, [1, 2]);
+}

@@ -118,6 +118,7 @@ fn what_is_left_out_has_the_defaults_of_the_contract() {
         max_attempts: 5,
     };
     assert_eq!(config.processor().expect("sound"), &expect);
+    assert_eq!(config.database().expect("sound").retention, None);
     assert!(config.sources().expect("sound").is_empty());
     assert!(config.pipelines().expect("sound").is_empty());
 

@@ -280,6 +280,18 @@ fn sizes_and_durations_make_sense() {
         "poll = '10'",
         "poll: \"10\" is no duration; write numbers with ms, s, m, h or d, such as 90s or 1h30m",
     );
+    let check_retention = |text: &str, expect: &[&str]| {
+        let text = format!("url = 'postgres://db/x'\nretention = '{text}'");
+        check(&format!("[database]\n{text}"), expect);
+    };
+    check_retention("0s", &["3: database.retention: too little; at least 1h"]);
+    check_retention("59m", &["3: database.retention: too little; at least 1h"]);
+    check_retention("1h", &[]);
+    check_retention("3650d", &[]);
+    check_retention(
+        "40000d",
+        &["3: database.retention: \"40000d\" is longer than a century; leave it out"],
+    );
     check_processor("drain = '400d'", "drain: \"400d\" is longer than a year");
     check_processor(
         "lease = '9s'",
