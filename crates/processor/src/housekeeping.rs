@@ -28,9 +28,10 @@ impl Processor {
             if let Err(error) = self.resume_mended().await {
                 tracing::debug!(error = chain(&error), "paused pipelines were not looked at");
             }
-            self.prune().await;
             self.budget.rest();
             tokio::time::sleep(jittered(self.settings.lease / 2)).await;
+            // Last, as who works until nothing is left prunes at its end.
+            self.prune().await;
         }
     }
 

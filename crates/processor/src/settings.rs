@@ -76,9 +76,8 @@ impl Settings {
         self.share(self.chunks())
     }
 
-    /// What a small file may take, in bytes of memory, and the first chunk of any other. A
-    /// chunk has room for so many that with those that are being read, a worker stays
-    /// within its share.
+    /// What a small file may take, in bytes of memory. A chunk has room for so many that
+    /// with those that are being read, a worker stays within its share.
     pub(crate) fn small(&self) -> usize {
         self.chunk_bytes() / 8
     }
@@ -87,7 +86,7 @@ impl Settings {
     /// fills and those on connections.
     pub(crate) fn shares(&self) -> Shares {
         Shares {
-            first: self.small(),
+            first: self.chunk_bytes(),
             shared: self.chunk_bytes(),
             alone: self.share(self.chunks_of(1) - 1),
         }
