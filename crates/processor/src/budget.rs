@@ -34,9 +34,10 @@ struct Pool {
     all: usize,
     kibibytes: Arc<Semaphore>,
     readers: AtomicUsize,
-    /// Memory of chunks that are done, never more than what nobody has drawn: asking the
-    /// system for it again would cost time, and what it keeps is never all of one size.
-    spares: Mutex<Vec<Spare>>,
+    /// Memory of chunks that are done, and the bytes that each had drawn: never more than
+    /// what nobody has drawn now. Asking the system for it again would cost time, and what
+    /// that keeps is never all of one size.
+    spares: Mutex<Vec<(usize, Spare)>>,
 }
 
 /// One file that draws, until dropped.
@@ -140,19 +141,19 @@ impl Drop for Reader {
 }
 
 impl Pool {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Spare>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(usize, Spare)>> {
         self.spares.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One for who has drawn so many bytes; of the others as many stay as there is room for.
     fn spare(&self, bytes: usize) -> Spare {
         let mut spares = self.lock();
-        let fitting = spares.iter().rposition(|spare| spare.fits(bytes));
-        let spare = fitting.map(|at| spares.swap_remove(at));
+        let fitting = spares.iter().rposition(|(_, spare)| spare.fits(bytes));
+        let spare = fitting.map(|at| spares.swap_remove(at).1);
         let mut room = self.kibibytes.available_permits().saturating_mul(1024);
-        spares.retain(|spare| {
-            let fits = spare.heap_bytes() <= room;
-            room = room.saturating_sub(spare.heap_bytes());
+        spares.retain(|(drawn, _)| {
+            let fits = *drawn <= room;
+            room = room.saturating_sub(*drawn);
             fits
         });
         spare.unwrap_or_default()
@@ -176,7 +177,7 @@ impl Share {
 
     /// Gives it back, with the memory that it stood for.
     pub(crate) fn give_back(self, spare: Spare) {
-        self.pool.lock().push(spare);
+        self.pool.lock().push((self.bytes(), spare));
     }
 }
 
@@ -227,21 +228,25 @@ mod tests {
         drop(first);
         let (one, _) = draw();
         let (other, _) = draw();
-        one.give_back(used(2 * CHUNK));
-        other.give_back(used(3 * CHUNK));
+        one.give_back(used(2 * CHUNK + CHUNK / 4));
+        other.give_back(used(2 * CHUNK + CHUNK / 4));
+        let left = || budget.pool.lock().len();
         let (again, spare) = draw();
-        assert_eq!(spare.heap_bytes(), 2 * CHUNK, "the one that fits");
-        let left = || {
-            budget
-                .pool
-                .lock()
-                .iter()
-                .map(Spare::heap_bytes)
-                .sum::<usize>()
-        };
-        assert_eq!(left(), 0, "the other has no room any more");
+        assert_eq!(spare.heap_bytes(), 2 * CHUNK + CHUNK / 4);
+        assert_eq!(left(), 1, "as much as is left");
+        let (third, _) = draw();
+        third.give_back(used(3 * CHUNK));
+        assert_eq!(left(), 1);
+        let (third, too_large) = draw();
+        assert_eq!(
+            too_large.heap_bytes(),
+            0,
+            "it would not be a chunk of this size"
+        );
+        assert_eq!(left(), 0, "there is no room for it any more");
+        drop(third);
         again.give_back(spare);
-        assert_eq!(left(), 2 * CHUNK);
+        assert_eq!(left(), 1);
         budget.rest();
         assert_eq!(left(), 0);
     }
