@@ -82,13 +82,12 @@ impl Settings {
         self.chunk_bytes() / 8
     }
 
-    /// While one worker alone has something to load, no chunk waits between the one that
-    /// fills and those on connections.
+    /// While one worker alone has something to load, its chunks share all of the memory.
     pub(crate) fn shares(&self) -> Shares {
         Shares {
             first: self.chunk_bytes(),
             shared: self.chunk_bytes(),
-            alone: self.share(self.chunks_of(1) - 1),
+            alone: self.share(self.chunks_of(1)),
         }
     }
 
