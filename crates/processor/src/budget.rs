@@ -12,21 +12,10 @@ use crate::decode::Spare;
 #[derive(Clone)]
 pub(crate) struct Budget {
     pool: Arc<Pool>,
-    first: u32,
     share: u32,
-    /// What a share is while nobody else needs any.
+    /// What a share is while nobody else needs any, from a file's second chunk on: the
+    /// first one shows how much room its like need, and grows bit by bit.
     most: u32,
-}
-
-/// What chunks may hold, in bytes of memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shares {
-    /// The first of a file, which shows how much room its like need.
-    pub(crate) first: usize,
-    /// The others, where several files are read.
-    pub(crate) shared: usize,
-    /// The others of a file that has all for itself.
-    pub(crate) alone: usize,
 }
 
 /// What those share that draw from one budget.
@@ -52,22 +41,12 @@ pub(crate) struct Share {
     pool: Arc<Pool>,
 }
 
-impl Shares {
-    /// The same for every chunk.
-    pub(crate) fn all_of(bytes: usize) -> Self {
-        Self {
-            first: bytes,
-            shared: bytes,
-            alone: bytes,
-        }
-    }
-}
-
 impl Budget {
-    pub(crate) fn new(bytes: u64, shares: Shares) -> Self {
-        let share = kibibytes(shares.shared);
-        let first = kibibytes(shares.first).min(share);
-        let most = kibibytes(shares.alone).max(share);
+    /// So many bytes, for chunks of so many bytes, or of `most` for a file that has all
+    /// for itself.
+    pub(crate) fn new(bytes: u64, chunk: usize, most: usize) -> Self {
+        let share = kibibytes(chunk);
+        let most = kibibytes(most).max(share);
         let all = usize::try_from(bytes / 1024).unwrap_or(Semaphore::MAX_PERMITS);
         let all = all.clamp(most as usize, Semaphore::MAX_PERMITS);
         let pool = Pool {
@@ -78,7 +57,6 @@ impl Budget {
         };
         Self {
             pool: Arc::new(pool),
-            first,
             share,
             most,
         }
@@ -88,7 +66,6 @@ impl Budget {
     pub(crate) fn sharing(&self, bytes: usize) -> Self {
         Self {
             pool: Arc::clone(&self.pool),
-            first: kibibytes(bytes),
             share: kibibytes(bytes),
             most: kibibytes(bytes),
         }
@@ -118,10 +95,10 @@ impl Reader {
     pub(crate) fn draw(&mut self, runtime: &Handle) -> (Share, Spare) {
         let Budget { pool, .. } = &self.budget;
         let is_alone = pool.readers.load(Ordering::SeqCst) == 1;
-        let size = match std::mem::replace(&mut self.begun, true) {
-            false => self.budget.first,
-            true if is_alone => self.budget.most,
-            true => self.budget.share,
+        let has_begun = std::mem::replace(&mut self.begun, true);
+        let size = match has_begun && is_alone {
+            true => self.budget.most,
+            false => self.budget.share,
         };
         let permit = Arc::clone(&pool.kibibytes).acquire_many_owned(size);
         let permit = runtime
@@ -175,9 +152,11 @@ impl Share {
         drop(self.permit.split(surplus));
     }
 
-    /// Gives it back, with the memory that it stood for.
+    /// Gives it back, with the memory that it stood for, unless that has outgrown it.
     pub(crate) fn give_back(self, spare: Spare) {
-        self.pool.lock().push((self.bytes(), spare));
+        if spare.fits(self.bytes()) {
+            self.pool.lock().push((self.bytes(), spare));
+        }
     }
 }
 
@@ -192,12 +171,7 @@ mod tests {
     const CHUNK: usize = 64 * 1024;
 
     fn budget() -> Budget {
-        let shares = Shares {
-            first: CHUNK / 4,
-            shared: CHUNK,
-            alone: 2 * CHUNK,
-        };
-        Budget::new(4 * CHUNK as u64, shares)
+        Budget::new(4 * CHUNK as u64, CHUNK, 2 * CHUNK)
     }
 
     fn used(bytes: usize) -> Spare {
@@ -210,7 +184,7 @@ mod tests {
         let budget = budget();
         let mut one = budget.reader();
         let drawn = |reader: &mut Reader| reader.draw(runtime.handle()).0.bytes();
-        assert_eq!([drawn(&mut one), drawn(&mut one)], [CHUNK / 4, 2 * CHUNK]);
+        assert_eq!([drawn(&mut one), drawn(&mut one)], [CHUNK, 2 * CHUNK]);
         let mut other = budget.sharing(CHUNK / 8).reader();
         assert_eq!([drawn(&mut other), drawn(&mut one)], [CHUNK / 8, CHUNK]);
         drop(other);
@@ -234,17 +208,16 @@ mod tests {
         let (again, spare) = draw();
         assert_eq!(spare.heap_bytes(), 2 * CHUNK + CHUNK / 4);
         assert_eq!(left(), 1, "as much as is left");
-        let (third, _) = draw();
-        third.give_back(used(3 * CHUNK));
-        assert_eq!(left(), 1);
-        let (third, too_large) = draw();
+        let mut small = budget.sharing(CHUNK / 8).reader();
+        let (third, too_large) = small.draw(runtime.handle());
         assert_eq!(
             too_large.heap_bytes(),
             0,
             "it would not be a chunk of this size"
         );
         assert_eq!(left(), 0, "there is no room for it any more");
-        drop(third);
+        third.give_back(used(CHUNK));
+        assert_eq!(left(), 0, "it has outgrown its share");
         again.give_back(spare);
         assert_eq!(left(), 1);
         budget.rest();

@@ -69,7 +69,11 @@ impl Processor {
         wake: Arc<Notify>,
     ) -> Result<Self, SettingsError> {
         settings.check()?;
-        let budget = Budget::new(settings.chunk_memory(), settings.shares());
+        let budget = Budget::new(
+            settings.chunk_memory(),
+            settings.chunk_bytes(),
+            settings.chunk_bytes_alone(),
+        );
         let pipelines = router
             .pipelines()
             .iter()

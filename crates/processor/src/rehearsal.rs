@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrivage_model::{Captures, Checkpoint, Limits, Object};
 use arrivage_store::{Persistence, Store};
 
-use crate::budget::{Budget, Shares};
+use crate::budget::Budget;
 use crate::decode::{Chunk, ChunkTarget, Plan};
 use crate::fate::{self, LoadError};
 use crate::preview::PreviewError;
@@ -60,7 +60,7 @@ pub async fn rehearse(
         records: None,
         most_records: target.records,
         // Nobody else needs any of it.
-        budget: Budget::new(u64::MAX, Shares::all_of(target.bytes)),
+        budget: Budget::new(u64::MAX, target.bytes, target.bytes),
     };
     let mut reading = Reading::start(source, decoding);
     let mut chunks = Vec::new();

@@ -1,7 +1,5 @@
 use std::time::Duration;
 
-use crate::budget::Shares;
-
 /// How a processor works.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -76,19 +74,10 @@ impl Settings {
         self.share(self.chunks())
     }
 
-    /// What a small file may take, in bytes of memory. A chunk has room for so many that
-    /// with those that are being read, a worker stays within its share.
-    pub(crate) fn small(&self) -> usize {
-        self.chunk_bytes() / 8
-    }
-
-    /// While one worker alone has something to load, its chunks share all of the memory.
-    pub(crate) fn shares(&self) -> Shares {
-        Shares {
-            first: self.chunk_bytes(),
-            shared: self.chunk_bytes(),
-            alone: self.share(self.chunks_of(1)),
-        }
+    /// The same while one worker alone has something to load: then its chunks share all of
+    /// the memory.
+    pub(crate) fn chunk_bytes_alone(&self) -> usize {
+        self.share(self.chunks_of(1))
     }
 
     fn share(&self, chunks: u64) -> usize {

@@ -30,6 +30,10 @@ const MOST: usize = 255;
 /// Files that are read at the same time.
 const READS: usize = 16;
 
+/// A chunk has room for so many times what one small file may take in memory: with
+/// those that are being read, a worker stays within its share.
+const PER_CHUNK: usize = 8;
+
 /// Rows and their places take about so many times the bytes of their file.
 const GROWS: u64 = 4;
 
@@ -66,7 +70,7 @@ impl Processor {
     ) -> Result<Vec<Claim>, LedgerError> {
         let along = Along {
             most: MOST,
-            bytes: self.settings.small() as u64 / GROWS,
+            bytes: self.small() as u64 / GROWS,
         };
         let is_small = claim
             .arrival
@@ -186,7 +190,7 @@ impl Processor {
         let began = Instant::now();
         let entry = self.board.enter(&claim.arrival);
         let allowance = Allowance {
-            budget: self.budget.sharing(self.settings.small()),
+            budget: self.budget.sharing(self.small()),
             window: self.settings.window() / READS as u64,
             persistence: READ(),
         };
@@ -337,6 +341,11 @@ impl Processor {
             ended.push(Ended::of(claim.arrival, outcome));
         }
         ended
+    }
+
+    /// What a small file may take, in bytes of memory.
+    fn small(&self) -> usize {
+        self.settings.chunk_bytes() / PER_CHUNK
     }
 }
 

@@ -27,8 +27,8 @@ impl Spare {
     }
 
     /// What it holds on the heap, in bytes.
-    #[must_use]
-    pub fn heap_bytes(&self) -> usize {
+    #[cfg(test)]
+    pub(crate) fn heap_bytes(&self) -> usize {
         self.rows.heap_bytes() + self.raw.capacity()
     }
 
