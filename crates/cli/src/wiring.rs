@@ -134,6 +134,10 @@ impl Wiring {
         let settings = Settings {
             workers: processor.workers as usize,
             connections: processor.connections as usize,
+            decoders: processor.decoders.map_or_else(
+                || decoders(processor.connections as usize),
+                |decoders| decoders as usize,
+            ),
             memory: processor.memory,
             lease: processor.lease,
             stall: processor.stall,
@@ -145,6 +149,13 @@ impl Wiring {
         let processor = Processor::new(ledger, stores, router, settings, wake);
         processor.map(Arc::new).map_err(Failure::person)
     }
+}
+
+/// Threads that decode one arrival: the database and what is around them need cores as
+/// well, and what more threads decode than connections take only waits.
+fn decoders(connections: usize) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (cores / 2).clamp(1, connections)
 }
 
 /// The stores that the configuration reaches.

@@ -7,13 +7,15 @@
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::thread;
 use std::time::Duration;
 
 use arrivage_model::{
     Captures, Checkpoint, Csv, Delimiter, Format, JsonLines, Limits, Mode, Order, Pipeline,
     RejectBudget, Table, TableColumn,
 };
-use arrivage_processor::decode::{ChunkTarget, Decoder, Plan};
+use arrivage_processor::decode::{ChunkTarget, Decoder, Plan, Segment, Spare, Step, Team};
 
 const COLUMNS: [(&str, &str); 16] = [
     ("l_orderkey", "bigint"),
@@ -42,10 +44,18 @@ const RECORDS: u64 = if cfg!(debug_assertions) {
 };
 const RUNS: u32 = 5;
 const PIECE: usize = 128 * 1024;
+const TARGET: ChunkTarget = ChunkTarget {
+    bytes: 4 << 20,
+    records: 50_000,
+};
 
 fn main() {
     let commas = file(|values| values.join(","));
     measure("csv", with_delimiter(","), &commas);
+    let plan_of_commas = plan(with_delimiter(","));
+    report("csv, cut for others", &commas, || {
+        cut(&plan_of_commas, &commas)
+    });
     report("csv crate with serde", &commas, || deserialize(&commas));
     let bars = String::from_utf8(file(|values| values.join("||"))).expect("plain text");
     let bars = bars.replacen(',', "||", COLUMNS.len() - 1);
@@ -197,10 +207,7 @@ fn deserialize(file: &[u8]) -> Duration {
 
 fn decode(plan: &Arc<Plan>, file: &[u8]) -> Duration {
     let started = cpu_time();
-    let target = ChunkTarget {
-        bytes: 4 << 20,
-        records: 50_000,
-    };
+    let target = TARGET;
     let mut decoder = Decoder::new(
         Arc::clone(plan),
         &Captures::new(),
@@ -223,6 +230,66 @@ fn decode(plan: &Arc<Plan>, file: &[u8]) -> Duration {
     }
     assert_eq!((rows as u64, rejects), (RECORDS, 0));
     cpu_time() - started
+}
+
+/// What it costs to cut a file for another thread, which decodes it.
+fn cut(plan: &Arc<Plan>, file: &[u8]) -> Duration {
+    let target = TARGET;
+    let (segments, taken) = sync_channel::<Segment>(0);
+    let (decoded, landed) = sync_channel(1);
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            for segment in taken {
+                decoded.send(segment.decode()).expect("it is waited for");
+            }
+        });
+        let started = cpu_time();
+        let (plan, start) = (Arc::clone(plan), Checkpoint::default());
+        let mut team =
+            Team::new(plan, Captures::new(), &start, target).expect("nothing to go on from");
+        let mut spare = Spare::default();
+        let (mut rows, mut out) = (0, 0);
+        let pieces = file.chunks(PIECE).map(Some).chain([None]);
+        for piece in pieces {
+            match piece {
+                Some(piece) => team.push(piece, 0),
+                None => team.end(),
+            }
+            loop {
+                team.set_helpers(true);
+                let step = team.step().expect("a sound file");
+                let chunk = match step {
+                    Step::More => break,
+                    Step::Chunk(chunk) => Some(*chunk),
+                    Step::Segment(segment) => {
+                        segments.send(*segment).expect("it is decoded");
+                        out += 1;
+                        team.set_target(target, std::mem::take(&mut spare));
+                        None
+                    }
+                    Step::Land => None,
+                };
+                let chunk = match chunk {
+                    None if out > 0 => {
+                        out -= 1;
+                        let decoded = landed.recv().expect("it is decoded");
+                        team.land(decoded).expect("a sound file")
+                    }
+                    chunk => {
+                        team.set_target(target, Spare::default());
+                        chunk
+                    }
+                };
+                if let Some(chunk) = chunk {
+                    rows += chunk.rows.len() as u64;
+                    spare = chunk.into_spare();
+                }
+            }
+        }
+        drop(segments);
+        assert_eq!(rows, RECORDS);
+        cpu_time() - started
+    })
 }
 
 /// Time that this thread had a core, so that its neighbours do not count.

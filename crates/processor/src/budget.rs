@@ -90,21 +90,37 @@ impl Budget {
 }
 
 impl Reader {
+    /// Whether nobody else needs any of it.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.budget.pool.readers.load(Ordering::SeqCst) == 1
+    }
+
     /// Takes the share of one chunk, and waits for it if need be; with memory of an
     /// earlier one, if there is some. On a blocking thread only.
     pub(crate) fn draw(&mut self, runtime: &Handle) -> (Share, Spare) {
-        let Budget { pool, .. } = &self.budget;
-        let is_alone = pool.readers.load(Ordering::SeqCst) == 1;
-        let has_begun = std::mem::replace(&mut self.begun, true);
-        let size = match has_begun && is_alone {
+        let kibibytes = Arc::clone(&self.budget.pool.kibibytes);
+        let permit = runtime.block_on(kibibytes.acquire_many_owned(self.next()));
+        self.drawn(permit.expect("the budget is never closed"))
+    }
+
+    /// The same, if there is nothing to wait for.
+    pub(crate) fn try_draw(&mut self) -> Option<(Share, Spare)> {
+        let kibibytes = Arc::clone(&self.budget.pool.kibibytes);
+        let permit = kibibytes.try_acquire_many_owned(self.next()).ok()?;
+        Some(self.drawn(permit))
+    }
+
+    /// What the next share comes to.
+    fn next(&self) -> u32 {
+        match self.begun && self.is_alone() {
             true => self.budget.most,
             false => self.budget.share,
-        };
-        let permit = Arc::clone(&pool.kibibytes).acquire_many_owned(size);
-        let permit = runtime
-            .block_on(permit)
-            .expect("the budget is never closed");
-        let pool = Arc::clone(pool);
+        }
+    }
+
+    fn drawn(&mut self, permit: OwnedSemaphorePermit) -> (Share, Spare) {
+        self.begun = true;
+        let pool = Arc::clone(&self.budget.pool);
         let share = Share { permit, pool };
         let spare = share.pool.spare(share.bytes());
         (share, spare)

@@ -326,6 +326,7 @@ impl Processor {
             records: announced.records,
             most_records: CHUNK_RECORDS,
             budget: allowance.budget,
+            decoders: self.settings.decoders,
         };
         Reading::start(source, decoding)
     }

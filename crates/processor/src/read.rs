@@ -1,11 +1,12 @@
-//! From the store to chunks: one async stream of decompressed bytes, and one
-//! blocking thread that decodes it.
+//! From the store to chunks: one async stream of decompressed bytes, and blocking
+//! threads that decode it.
 
 mod archive;
 mod blocks;
 mod carried;
 mod codec;
 mod counted;
+mod desk;
 mod place;
 mod sample;
 mod typed;
@@ -33,7 +34,7 @@ pub use self::sample::{Beginning, Stated};
 use self::typed::Places;
 use crate::budget::{Budget, Share};
 use crate::complete::Count;
-use crate::decode::{Chunk, ChunkTarget, Decoder, Entry, EntryPlace, Plan};
+use crate::decode::{Chunk, Entry, EntryPlace, Plan};
 use crate::fate::LoadError;
 use crate::magic::{self, Codec, Unsupported};
 
@@ -71,6 +72,8 @@ pub(crate) struct Decoding {
     /// Records of a chunk.
     pub(crate) most_records: u64,
     pub(crate) budget: Budget,
+    /// Threads that decode it, if it is the only file that is read.
+    pub(crate) decoders: usize,
 }
 
 /// A chunk with its share of the memory, which it gives back when dropped.
@@ -114,7 +117,7 @@ impl Reading {
         let span = tracing::Span::current();
         tokio::task::spawn_blocking(move || {
             let _entered = span.entered();
-            if let Err(error) = decode(&decoding, &from, blocks_out, &chunks, &runtime) {
+            if let Err(error) = desk::decode(decoding, &from, blocks_out, &chunks, runtime) {
                 // Nobody listens any more: the load has ended.
                 let _ = chunks.blocking_send(Err(error));
             }
@@ -148,102 +151,6 @@ enum Piece {
     Places(Places),
     /// The stream ended as it should.
     End { bytes_read: u64 },
-}
-
-fn decode(
-    decoding: &Decoding,
-    from: &Checkpoint,
-    mut blocks: mpsc::Receiver<Result<Piece, LoadError>>,
-    chunks: &mpsc::Sender<Result<Draft, LoadError>>,
-    runtime: &Handle,
-) -> Result<(), LoadError> {
-    let plan = Arc::clone(&decoding.plan);
-    let mut reader = decoding.budget.reader();
-    let mut draw = || {
-        let (share, spare) = reader.draw(runtime);
-        let target = ChunkTarget {
-            bytes: share.bytes(),
-            records: decoding.most_records,
-        };
-        (target, Some(share), spare)
-    };
-    let (target, mut share, spare) = draw();
-    let mut decoder = Decoder::new(plan, &decoding.captures, from, target)?;
-    decoder.set_target(target, spare);
-    let mut marks: Option<Marks> = None;
-    let mut places: Option<Places> = None;
-    loop {
-        let ended = match blocks.blocking_recv() {
-            Some(Ok(Piece::Block { bytes, bytes_read })) => {
-                decoder.push(&bytes, bytes_read);
-                false
-            }
-            Some(Ok(Piece::Enter(entry))) => {
-                decoder.enter(&entry)?;
-                false
-            }
-            Some(Ok(Piece::Leave)) => {
-                decoder.leave();
-                false
-            }
-            Some(Ok(Piece::Marks(of_it))) => {
-                marks = Some(of_it);
-                false
-            }
-            Some(Ok(Piece::Places(of_it))) => {
-                places = Some(of_it);
-                false
-            }
-            Some(Ok(Piece::End { bytes_read })) => {
-                decoder.push(&[], bytes_read);
-                decoder.end();
-                true
-            }
-            Some(Err(error)) => return Err(error),
-            None => {
-                return Err(LoadError::Broken(
-                    "the reader ended before its file did".into(),
-                ));
-            }
-        };
-        while let Some(mut chunk) = decoder.take()? {
-            // Nobody goes on from the last one.
-            if let Some(marks) = marks.as_ref().filter(|_| !chunk.last) {
-                marks.keep_in(&mut chunk.end);
-            }
-            if let Some(places) = &places {
-                places.keep_in(&mut chunk.end);
-            }
-            let last = chunk.last;
-            if last && let Some(count) = &decoding.records {
-                count.compare(chunk.end.records)?;
-            }
-            if chunks
-                .blocking_send(Ok(Draft {
-                    chunk,
-                    share: share.take(),
-                }))
-                .is_err()
-            {
-                return Ok(());
-            }
-            if !last {
-                let (target, spare);
-                (target, share, spare) = draw();
-                decoder.set_target(target, spare);
-            }
-        }
-        if ended {
-            log_ignored(&decoder);
-            return Ok(());
-        }
-    }
-}
-
-fn log_ignored(decoder: &Decoder) {
-    if !decoder.ignored().is_empty() {
-        tracing::info!(columns = ?decoder.ignored(), "columns of the file that the table lacks were not loaded");
-    }
 }
 
 /// Reads the object from its checkpoint to its end.

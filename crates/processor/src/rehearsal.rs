@@ -61,6 +61,7 @@ pub async fn rehearse(
         most_records: target.records,
         // Nobody else needs any of it.
         budget: Budget::new(u64::MAX, target.bytes, target.bytes),
+        decoders: 1,
     };
     let mut reading = Reading::start(source, decoding);
     let mut chunks = Vec::new();

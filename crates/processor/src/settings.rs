@@ -7,6 +7,8 @@ pub struct Settings {
     pub workers: usize,
     /// Connections that load one arrival at the same time.
     pub connections: usize,
+    /// Threads that decode one arrival at the same time, while no other one is loaded.
+    pub decoders: usize,
     /// What the process may use, in bytes; code and clients need a part of it.
     pub memory: u64,
     /// How long a claim stands without a renewal.
@@ -37,6 +39,9 @@ const MIB: u64 = 1 << 20;
 /// What code, clients and runtime use before any file is read.
 const BASE: u64 = 24 * MIB;
 
+/// What each decoder but the first keeps besides its chunk.
+const DECODER: u64 = 4 * MIB;
+
 /// The smallest and the largest chunk, in bytes of memory.
 const CHUNK: std::ops::RangeInclusive<u64> = 256 * 1024..=8 * MIB;
 
@@ -57,16 +62,24 @@ impl Settings {
     /// Chunks that exist at the same time: of each worker one that fills, one
     /// that waits, and one on each connection.
     fn chunks(&self) -> u64 {
-        self.chunks_of(self.workers)
+        (self.workers * (self.connections + 2)) as u64
     }
 
-    fn chunks_of(&self, workers: usize) -> u64 {
-        (workers * (self.connections + 2)) as u64
+    /// The same while one worker alone has something to load: then each decoder fills one,
+    /// and one is cut for them.
+    fn chunks_alone(&self) -> u64 {
+        let filling = match self.decoders {
+            0 | 1 => 1,
+            several => several + 1,
+        };
+        (self.connections + 1 + filling) as u64
     }
 
     /// The memory that chunks share, in bytes.
     pub(crate) fn chunk_memory(&self) -> u64 {
-        (self.memory.saturating_sub(BASE) / 2).max(self.chunks() * CHUNK.start())
+        let decoders = self.decoders.saturating_sub(1) as u64 * DECODER;
+        let left = self.memory.saturating_sub(BASE + decoders);
+        (left / 2).max(self.chunks() * CHUNK.start())
     }
 
     /// What a chunk may hold, in bytes of memory.
@@ -77,7 +90,7 @@ impl Settings {
     /// The same while one worker alone has something to load: then its chunks share all of
     /// the memory.
     pub(crate) fn chunk_bytes_alone(&self) -> usize {
-        self.share(self.chunks_of(1))
+        self.share(self.chunks_alone())
     }
 
     fn share(&self, chunks: u64) -> usize {
@@ -104,6 +117,7 @@ mod tests {
         Settings {
             workers,
             connections: 2,
+            decoders: 1,
             memory,
             lease: Duration::from_secs(60),
             stall: Duration::from_secs(600),
@@ -120,6 +134,14 @@ mod tests {
             assert!(settings.check().is_ok());
             let all = settings.chunk_bytes() as u64 * settings.chunks();
             assert!(all + BASE <= memory, "{all} of {memory}");
+        }
+        for decoders in 1..=4 {
+            let settings = Settings {
+                decoders,
+                ..settings(64 * MIB, 2)
+            };
+            let all = settings.chunk_bytes_alone() as u64 * settings.chunks_alone();
+            assert!(all <= settings.chunk_memory(), "{all} for {decoders}");
         }
         assert!(settings(64 * MIB, 100).check().is_err());
         assert!(settings(8 * MIB, 1).check().is_err());

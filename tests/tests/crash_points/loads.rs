@@ -30,19 +30,29 @@ pub(crate) const PLACES: [(Point, u32); 11] = [
 
 on_each! {
     who_is_killed_costs_no_record,
+    who_is_killed_while_several_decode_costs_no_record,
     who_is_cut_off_goes_on_by_itself,
     who_stops_past_its_lease_is_fenced,
 }
 
 async fn who_is_killed_costs_no_record(kind: Kind) {
     each(with(Action::Kill), move |strike| async move {
-        killed(kind, strike).await
+        killed(kind, strike, "").await
     })
     .await;
 }
 
-async fn killed(kind: Kind, strike: Strike) -> Result<()> {
-    let (scene, delivery) = scene(kind).await?;
+/// Their chunks are others, and there may be more of them.
+async fn who_is_killed_while_several_decode_costs_no_record(kind: Kind) {
+    let strikes = with(Action::Kill).filter(|strike| strike.nth < LAST);
+    each(strikes, move |strike| async move {
+        killed(kind, strike, "decoders = 2").await
+    })
+    .await;
+}
+
+async fn killed(kind: Kind, strike: Strike, processor: &str) -> Result<()> {
+    let (scene, delivery) = scene_with(kind, processor).await?;
     let mut first = Struck::start(&scene.arrivage, &LOAD, strike)?;
     first.killed().await?;
     scene.arrivage.run(&LOAD).await?.expect(0);
@@ -125,7 +135,12 @@ fn leaves_it_to_another(strike: Strike) -> bool {
 
 /// A scene with one object.
 async fn scene(kind: Kind) -> Result<(Scene, Delivery)> {
-    let scene = Scene::new(kind.destination().await?, "", "").await?;
+    scene_with(kind, "").await
+}
+
+/// The same, with these settings of the processor.
+async fn scene_with(kind: Kind, processor: &str) -> Result<(Scene, Delivery)> {
+    let scene = Scene::new(kind.destination().await?, processor, "").await?;
     let delivery = Delivery::new(11, RECORDS);
     scene.put(KEY, delivery.csv());
     Ok((scene, delivery))

@@ -52,6 +52,8 @@ pub(crate) struct Processor {
     pub(crate) workers: u32,
     /// For COPY, of one arrival.
     pub(crate) connections: u32,
+    /// Of one arrival; otherwise as the machine has cores.
+    pub(crate) decoders: Option<u32>,
     /// The ceiling of the process's resident size, in bytes.
     pub(crate) memory: u64,
     /// How long a claim stands without being renewed.
@@ -115,6 +117,7 @@ pub(super) fn processor(
 ) -> Option<Processor> {
     at_least(&typed.workers, 1, "1", reader);
     at_least(&typed.connections, 1, "1", reader);
+    at_least(&typed.decoders, 1, "1", reader);
     at_least(&typed.max_attempts, 1, "1", reader);
     at_least(&typed.memory, settings::Size(LEAST_MEMORY), "16MiB", reader);
     at_least(&typed.stall, SECOND, "1s", reader);
@@ -128,6 +131,7 @@ pub(super) fn processor(
     Some(Processor {
         workers: typed.workers.get()?,
         connections: typed.connections.get()?,
+        decoders: typed.decoders.get(),
         memory: typed.memory.get()?.0,
         lease: typed.lease.get()?,
         stall: typed.stall.get()?,

@@ -52,6 +52,29 @@ impl Spare {
     }
 }
 
+/// Where the source text of a chunk's rows is.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// That of each row, one after the other.
+    Rows(Vec<u8>),
+    /// All bytes of the stream from the chunk's start on.
+    Stream(Vec<u8>),
+}
+
+impl Source {
+    fn into_bytes(self) -> Vec<u8> {
+        match self {
+            Self::Rows(bytes) | Self::Stream(bytes) => bytes,
+        }
+    }
+
+    fn capacity(&self) -> usize {
+        match self {
+            Self::Rows(bytes) | Self::Stream(bytes) => bytes.capacity(),
+        }
+    }
+}
+
 /// What one transaction loads: records that follow each other in the file.
 #[derive(Debug)]
 pub struct Chunk {
@@ -69,8 +92,7 @@ pub struct Chunk {
     pub rejects: Vec<Reject>,
     /// Nothing follows it.
     pub last: bool,
-    /// The source text of the rows, one after the other.
-    pub(super) raw: Vec<u8>,
+    pub(super) source: Source,
     /// In an archive: the entries that rows are from, each with the record that is its
     /// first here.
     pub(super) entries: Vec<(u64, Arc<str>)>,
@@ -88,8 +110,14 @@ impl Chunk {
     ) -> Reject {
         let places = self.rows.places();
         let place = places[row];
-        let start: usize = places[..row].iter().map(|place| place.length).sum();
-        let record = &self.raw[start..start + place.length];
+        let (bytes, start) = match &self.source {
+            Source::Rows(bytes) => {
+                let before = places[..row].iter().map(|place| place.length);
+                (bytes, before.sum())
+            }
+            Source::Stream(bytes) => (bytes, (place.byte_offset - self.start) as usize),
+        };
+        let record = &bytes[start..start + place.length];
         let record = record.strip_suffix(b"\n").unwrap_or(record);
         let record = record.strip_suffix(b"\r").unwrap_or(record);
         Reject {
@@ -124,7 +152,7 @@ impl Chunk {
     pub fn into_spare(self) -> Spare {
         Spare {
             rows: self.rows,
-            raw: self.raw,
+            raw: self.source.into_bytes(),
         }
     }
 
@@ -133,7 +161,7 @@ impl Chunk {
     pub fn heap_bytes(&self) -> usize {
         let texts = |reject: &Reject| reject.raw.capacity() + reject.reason.capacity();
         self.rows.heap_bytes()
-            + self.raw.capacity()
+            + self.source.capacity()
             + self.rejects.capacity() * size_of::<Reject>()
             + self.rejects.iter().map(texts).sum::<usize>()
     }

@@ -76,6 +76,7 @@ impl Input {
         }
     }
 
+    /// Takes more bytes of the stream, and forgets those that are used up.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.bytes.drain(..self.used);
         self.used = 0;
@@ -83,6 +84,45 @@ impl Input {
             Text::Transcoded(transcoder) => transcoder.push(bytes, &mut self.bytes),
             Text::Undecided(..) | Text::AsIs => self.bytes.extend_from_slice(bytes),
         }
+    }
+
+    /// Begins with these bytes, which are there already.
+    pub(super) fn begin_with(&mut self, bytes: Vec<u8>) {
+        self.bytes = bytes;
+    }
+
+    /// Whether the text is the bytes of the stream, as they are.
+    pub(super) fn is_as_it_stands(&self) -> bool {
+        matches!(self.text, Text::AsIs)
+    }
+
+    /// Takes more bytes of text that is as it stands, and keeps all.
+    pub(super) fn append(&mut self, bytes: &[u8]) {
+        self.bytes.reserve_exact(bytes.len());
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// How many bytes that are used up it has kept.
+    pub(super) fn used(&self) -> usize {
+        self.used
+    }
+
+    /// Gives away what is used up.
+    pub(super) fn split_used(&mut self) -> Vec<u8> {
+        let rest = self.bytes.split_off(self.used);
+        self.used = 0;
+        std::mem::replace(&mut self.bytes, rest)
+    }
+
+    /// Has its bytes in this memory from now on.
+    pub(super) fn move_to(&mut self, mut room: Vec<u8>) {
+        room.clear();
+        room.extend_from_slice(&self.bytes);
+        self.bytes = room;
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
     }
 
     pub(super) fn end(&mut self) {

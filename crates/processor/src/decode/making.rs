@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use arrivage_model::{Checkpoint, Place, Reject, RowColumn, Rows};
 
-use super::chunk::{Chunk, ChunkTarget, Spare, in_entry};
+use super::chunk::{Chunk, ChunkTarget, Source, Spare, in_entry};
 use super::fault::Fault;
 
 /// A chunk is full with so many rejects, so that the budget of a file in which
@@ -15,7 +15,8 @@ pub(super) struct Making {
     columns: Arc<[RowColumn]>,
     rows: Rows,
     rejects: Vec<Reject>,
-    raw: Vec<u8>,
+    /// The source text of the rows; nothing, if somebody else keeps it.
+    raw: Option<Vec<u8>>,
     /// In an archive: the entry that the next record is from, and those that the rows
     /// are from.
     entry: Option<Arc<str>>,
@@ -27,13 +28,27 @@ pub(super) struct Making {
 }
 
 /// What a chunk holds.
-#[derive(Clone, Copy, Default)]
-struct Held {
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Held {
     columns: usize,
     rows: usize,
     text: usize,
     raw: usize,
+    /// Bytes of the stream.
+    stream: usize,
     weight: usize,
+}
+
+impl Held {
+    /// Bytes of the stream that are about so much of a chunk.
+    pub(super) fn stream_for(&self, weight: usize) -> usize {
+        scaled(self.stream, weight, self.weight.max(1))
+    }
+}
+
+fn scaled(size: usize, to: usize, of: usize) -> usize {
+    let scaled = size as u128 * to as u128 / of as u128;
+    usize::try_from(scaled).unwrap_or(usize::MAX)
 }
 
 impl Making {
@@ -45,7 +60,7 @@ impl Making {
             rows: Rows::new(columns.len()),
             columns,
             rejects: Vec::new(),
-            raw: Vec::new(),
+            raw: Some(Vec::new()),
             entry: None,
             entries: Vec::new(),
             weight: 0,
@@ -54,46 +69,75 @@ impl Making {
 
     /// The one that comes behind this.
     pub(super) fn next(&self, start: u64, columns: Arc<[RowColumn]>) -> Self {
+        let stream = usize::try_from(start - self.start).unwrap_or(usize::MAX);
         Self {
             entry: self.entry.clone(),
             before: Held {
                 columns: self.columns.len(),
                 rows: self.rows.len(),
                 text: self.rows.text_bytes(),
-                raw: self.raw.len(),
+                raw: self.raw.as_ref().map_or(stream, Vec::len),
+                stream,
                 weight: self.weight + self.rows.text_bytes(),
             },
             ..Self::new(start, columns)
         }
     }
 
-    /// Makes room for as much as makes it full, if it is like the chunk before: what
-    /// grows bit by bit is copied again and again, and takes twice as much in the end.
-    /// The memory of an earlier chunk is used again where it is of the same shape. Room that
-    /// is not needed after all is never touched.
+    /// What the chunk before held.
+    pub(super) fn before(&self) -> Held {
+        self.before
+    }
+
+    /// The chunk before, of another decoder, held this.
+    pub(super) fn comes_behind(&mut self, before: Held) {
+        self.before = before;
+    }
+
+    /// Its rows have this room, and somebody else keeps their source text.
+    pub(super) fn begin_in(&mut self, rows: Rows) {
+        self.rows = rows.emptied(self.columns.len());
+        self.raw = None;
+    }
+
+    /// Makes room for as much as makes it full, in an earlier chunk's memory where that is of
+    /// the same shape.
     pub(super) fn make_room(&mut self, target: ChunkTarget, spare: Spare) {
-        let Held {
-            columns,
-            rows,
-            text,
-            raw,
-            weight,
-        } = self.before;
         if !self.rows.is_empty() {
             return;
         }
-        let like_before = weight > 0 && columns == self.columns.len();
+        let room = self.room(target, spare);
+        self.rows = room.rows;
+        if let Some(raw) = &mut self.raw {
+            *raw = room.raw;
+        }
+    }
+
+    /// Room for as much as makes a chunk full, if it is like the chunk before: what grows bit
+    /// by bit is copied again and again, and takes twice as much in the end. Room that is not
+    /// needed after all is never touched.
+    pub(super) fn room(&self, target: ChunkTarget, spare: Spare) -> Spare {
+        let before = self.before;
+        let like_before = before.weight > 0 && before.columns == self.columns.len();
         let scaled = |size: usize| match like_before {
-            true => (size + size / 8).saturating_mul(target.bytes) / weight,
+            true => scaled(size + size / 8, target.bytes, before.weight),
             false => 0,
         };
-        let (rows, text, raw) = (scaled(rows), scaled(text), scaled(raw));
-        let spare = spare.emptied(self.columns.len());
-        if spare.fits_for(rows, text, raw, target.bytes) {
-            (self.rows, self.raw) = (spare.rows, spare.raw);
+        let (rows, text, raw) = (scaled(before.rows), scaled(before.text), scaled(before.raw));
+        let mut spare = spare.emptied(self.columns.len());
+        if !spare.fits_for(rows, text, raw, target.bytes) {
+            spare = Spare::default().emptied(self.columns.len());
         }
-        self.rows.reserve(rows, text);
-        self.raw.reserve_exact(raw);
+        spare.rows.reserve(rows, text);
+        spare.raw.reserve_exact(raw);
+        spare
+    }
+
+    /// The room that it has.
+    pub(super) fn take_room(&mut self) -> Spare {
+        let rows = std::mem::take(&mut self.rows).emptied(self.columns.len());
+        let raw = self.raw.as_mut().map(std::mem::take).unwrap_or_default();
+        Spare { rows, raw }
     }
 
     /// The next records are from this entry.
@@ -129,7 +173,9 @@ impl Making {
                 self.entries.push((place.record, Arc::clone(entry)));
             }
         }
-        self.raw.extend_from_slice(record);
+        if let Some(raw) = &mut self.raw {
+            raw.extend_from_slice(record);
+        }
         self.weight += size_of::<Place>() + size_of::<u32>() * self.columns.len();
         self.weight += record.len();
     }
@@ -173,7 +219,7 @@ impl Making {
             rows: self.rows,
             rejects: self.rejects,
             last: false,
-            raw: self.raw,
+            source: Source::Rows(self.raw.unwrap_or_default()),
             entries: self.entries,
         }
     }

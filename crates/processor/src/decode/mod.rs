@@ -29,6 +29,7 @@ mod reader;
 mod sniff;
 mod state;
 mod sum;
+mod team;
 mod text;
 mod totals;
 mod trailer;
@@ -54,6 +55,7 @@ pub use chunk::{Chunk, ChunkTarget, Spare};
 pub use entry::{Entry, EntryPlace};
 pub use given_back::{GivenBack, NotGivenBack};
 pub use plan::{Plan, PlanError};
+pub use team::{Decoded, Segment, Step, Team};
 
 /// The column that a reject names, as a place in the plan.
 type Guilty = Option<usize>;
@@ -391,13 +393,17 @@ impl Decoder {
         state
     }
 
-    fn seal(&mut self) -> Chunk {
-        let end = Checkpoint {
+    fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
             records: self.records,
             offset: self.input.offset(),
             bytes_read: self.bytes_read,
             state: Some(self.state().write()),
-        };
+        }
+    }
+
+    fn seal(&mut self) -> Chunk {
+        let end = self.checkpoint();
         self.may_differ = false;
         let (start, columns) = (self.input.offset(), self.reader.columns());
         let next = self.making.next(start, columns);
@@ -429,4 +435,4 @@ fn array_in_other_text() -> DecodeError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -15,6 +15,7 @@ mod polluted;
 mod reference;
 mod spectrum;
 mod state;
+mod team;
 mod totals;
 
 use std::sync::Arc;
@@ -32,6 +33,11 @@ pub(super) struct Case {
     pub(super) pipeline: Pipeline,
     pub(super) table: Table,
     pub(super) captures: Captures,
+}
+
+/// The plan of [`csv`].
+pub(crate) fn plan(columns: &str) -> Plan {
+    csv(columns).plan().expect("pipeline and table fit")
 }
 
 /// A CSV pipeline into a table with these columns: `id bigint!, name text`; the

@@ -125,6 +125,7 @@ listen = "127.0.0.1:0"
 [processor]
 workers = 2
 connections = 2
+decoders = 2
 memory = "28MiB"
 lease = "3s"
 poll = "200ms"

@@ -110,6 +110,7 @@ fn what_is_left_out_has_the_defaults_of_the_contract() {
     let expect = Processor {
         workers: 2,
         connections: 2,
+        decoders: None,
         memory: 64 << 20,
         lease: Duration::from_secs(60),
         stall: Duration::from_secs(600),

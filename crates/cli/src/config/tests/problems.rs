@@ -268,6 +268,7 @@ fn sizes_and_durations_make_sense() {
     };
     check_processor("workers = 0", "workers: too little; at least 1");
     check_processor("connections = 0", "connections: too little; at least 1");
+    check_processor("decoders = 0", "decoders: too little; at least 1");
     check_processor("max_attempts = 0", "max_attempts: too little; at least 1");
     check_processor("memory = '64'", "memory: too little; at least 16MiB");
     check_processor(

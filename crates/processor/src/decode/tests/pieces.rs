@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::encodings::encode;
-use super::{Case, ChunkTarget, Record, csv, fixed, from, json_lines, records};
+use super::{Case, ChunkTarget, Record, csv, fixed, from, json_lines, records, team};
 use crate::decode::{Chunk, DecodeError};
 
 /// What a chunk is, but for `bytes_read`.
@@ -48,6 +48,7 @@ fn check(case: &Case, input: &[u8], cuts: &[usize], target: ChunkTarget) {
         whole,
         "byte by byte"
     );
+    team::check(case, input, cuts, target);
     let Ok(whole) = whole else { return };
     let numbers: Vec<_> = whole
         .iter()
