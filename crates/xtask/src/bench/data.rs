@@ -15,6 +15,7 @@ const PACKAGES: &[&str] = &[
     "dlt[postgres]==1.31.0",
     "pyarrow==26.0.1",
     "duckdb==2.0.0",
+    "pandas==3.1.1",
 ];
 
 /// The environment with these.
