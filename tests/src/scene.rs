@@ -250,10 +250,12 @@ fn configuration(
         Destination::Postgres(_) => "3s",
         Destination::Sqlite(_) => "10s",
     };
-    let lease = match processor.contains("lease = ") {
+    let unless_said = |key: &str, value: &str| match processor.contains(key) {
         true => String::new(),
-        false => format!("lease = \"{lease}\""),
+        false => format!("{key}\"{value}\""),
     };
+    let lease = unless_said("lease = ", lease);
+    let memory = unless_said("memory = ", "26MiB");
     format!(
         r#"
 [s3]
@@ -264,7 +266,7 @@ region = "{region}"
 [processor]
 workers = 1
 connections = 2
-memory = "26MiB"
+{memory}
 poll = "100ms"
 {lease}
 {processor}

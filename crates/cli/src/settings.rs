@@ -85,7 +85,7 @@ tables! {
         workers: u32 = 2,
         /// COPY connections for one arrival.
         connections: u32 = 2,
-        /// Threads that decode one arrival while no other is loaded; otherwise half of the cores, but no more than `connections`.
+        /// Threads that decode one arrival while no other is loaded; otherwise half of the cores, but no more than `connections`, and four.
         decoders: Option<u32>,
         /// Ceiling of the process's resident size; buffers share what code and SDK leave.
         memory: Size = "64MiB",

@@ -131,13 +131,10 @@ impl Wiring {
         wake: Arc<Notify>,
     ) -> Result<Arc<Processor>, Failure> {
         let processor = self.config.processor()?;
-        let settings = Settings {
+        let mut settings = Settings {
             workers: processor.workers as usize,
             connections: processor.connections as usize,
-            decoders: processor.decoders.map_or_else(
-                || decoders(processor.connections as usize),
-                |decoders| decoders as usize,
-            ),
+            decoders: processor.decoders.unwrap_or(1) as usize,
             memory: processor.memory,
             lease: processor.lease,
             stall: processor.stall,
@@ -145,17 +142,14 @@ impl Wiring {
             retention: self.config.database()?.retention,
             owner: owner(),
         };
+        if processor.decoders.is_none() {
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            settings.decoders = settings.decoders_for(cores);
+        }
         let (ledger, router) = (Arc::clone(&self.ledger), Arc::clone(&self.router));
         let processor = Processor::new(ledger, stores, router, settings, wake);
         processor.map(Arc::new).map_err(Failure::person)
     }
-}
-
-/// Threads that decode one arrival: the database and what is around them need cores as
-/// well, and what more threads decode than connections take only waits.
-fn decoders(connections: usize) -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    (cores / 2).clamp(1, connections)
 }
 
 /// The stores that the configuration reaches.

@@ -26,11 +26,12 @@ pub struct Settings {
 /// Settings that cannot work together.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "processor.memory = {memory} is too small for {workers} workers; set it to {needed} at least"
+    "processor.memory = {memory} is too small for {workers} workers and {decoders} decoders; set it to {needed} at least"
 )]
 pub struct SettingsError {
     memory: u64,
     workers: usize,
+    decoders: usize,
     needed: u64,
 }
 
@@ -42,21 +43,46 @@ const BASE: u64 = 24 * MIB;
 /// What each decoder but the first keeps besides its chunk.
 const DECODER: u64 = 4 * MIB;
 
+/// One thread cuts a file about as fast as so many decode it.
+const MOST_DECODERS: usize = 4;
+
 /// The smallest and the largest chunk, in bytes of memory.
 const CHUNK: std::ops::RangeInclusive<u64> = 256 * 1024..=8 * MIB;
 
 impl Settings {
     /// Whether the memory is enough for the workers.
     pub fn check(&self) -> Result<(), SettingsError> {
-        let needed = BASE + self.chunks() * CHUNK.start() * 2;
+        let needed = self.base() + self.chunks() * CHUNK.start() * 2;
         if self.memory >= needed {
             return Ok(());
         }
         Err(SettingsError {
             memory: self.memory,
             workers: self.workers,
+            decoders: self.decoders,
             needed,
         })
+    }
+
+    /// How many decoders are of use on so many cores: the database and what is around them
+    /// need some as well, what more decode than connections take only waits, and the memory
+    /// has to be enough.
+    #[must_use]
+    pub fn decoders_for(&self, cores: usize) -> usize {
+        let most = (cores / 2).min(self.connections).min(MOST_DECODERS);
+        let fits = |decoders: &usize| {
+            let decoders = *decoders;
+            let settings = Self {
+                decoders,
+                ..self.clone()
+            };
+            settings.check().is_ok()
+        };
+        (1..=most).rev().find(fits).unwrap_or(1)
+    }
+
+    fn base(&self) -> u64 {
+        BASE + self.decoders.saturating_sub(1) as u64 * DECODER
     }
 
     /// Chunks that exist at the same time: of each worker one that fills, one
@@ -77,8 +103,7 @@ impl Settings {
 
     /// The memory that chunks share, in bytes.
     pub(crate) fn chunk_memory(&self) -> u64 {
-        let decoders = self.decoders.saturating_sub(1) as u64 * DECODER;
-        let left = self.memory.saturating_sub(BASE + decoders);
+        let left = self.memory.saturating_sub(self.base());
         (left / 2).max(self.chunks() * CHUNK.start())
     }
 
@@ -128,6 +153,26 @@ mod tests {
     }
 
     #[test]
+    fn decoders_are_as_many_as_cores_connections_and_memory_allow() {
+        let settings = |memory, connections| Settings {
+            connections,
+            ..settings(memory, 2)
+        };
+        let check = |memory, connections, cores, expect| {
+            let found = settings(memory * MIB, connections).decoders_for(cores);
+            assert_eq!(found, expect, "{memory} MiB, {connections}, {cores} cores");
+        };
+        check(64, 2, 1, 1);
+        check(64, 2, 2, 1);
+        check(64, 2, 4, 2);
+        check(64, 2, 64, 2);
+        check(64, 8, 64, 4);
+        check(32, 2, 64, 2);
+        check(30, 2, 64, 1);
+        check(1, 2, 64, 1);
+    }
+
+    #[test]
     fn chunks_fit_the_memory_that_is_left_beside_the_program() {
         for memory in [64 * MIB, 128 * MIB, 1024 * MIB] {
             let settings = settings(memory, 2);
@@ -144,6 +189,11 @@ mod tests {
             assert!(all <= settings.chunk_memory(), "{all} for {decoders}");
         }
         assert!(settings(64 * MIB, 100).check().is_err());
+        let many = Settings {
+            decoders: 16,
+            ..settings(64 * MIB, 2)
+        };
+        assert!(many.check().is_err());
         assert!(settings(8 * MIB, 1).check().is_err());
     }
 }

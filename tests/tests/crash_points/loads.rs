@@ -46,7 +46,7 @@ async fn who_is_killed_costs_no_record(kind: Kind) {
 async fn who_is_killed_while_several_decode_costs_no_record(kind: Kind) {
     let strikes = with(Action::Kill).filter(|strike| strike.nth < LAST);
     each(strikes, move |strike| async move {
-        killed(kind, strike, "decoders = 2").await
+        killed(kind, strike, "decoders = 2\nmemory = \"30MiB\"").await
     })
     .await;
 }

@@ -33,6 +33,9 @@ enum Text {
     Transcoded(Box<Transcoder>),
 }
 
+/// Memory that is kept for bytes that come.
+const ROOM: usize = 1 << 20;
+
 /// Byte-order marks, the longer of two that begin alike first.
 const MARKS: [(&[u8], Option<Encoding>); 5] = [
     (b"\xEF\xBB\xBF", Some(Encoding::UTF_8)),
@@ -78,8 +81,7 @@ impl Input {
 
     /// Takes more bytes of the stream, and forgets those that are used up.
     pub(super) fn push(&mut self, bytes: &[u8]) {
-        self.bytes.drain(..self.used);
-        self.used = 0;
+        self.forget();
         match &mut self.text {
             Text::Transcoded(transcoder) => transcoder.push(bytes, &mut self.bytes),
             Text::Undecided(..) | Text::AsIs => self.bytes.extend_from_slice(bytes),
@@ -107,8 +109,22 @@ impl Input {
         self.used
     }
 
-    /// Gives away what is used up.
+    /// Forgets what is used up, and gives back the memory of much that was there once.
+    pub(super) fn forget(&mut self) {
+        self.bytes.drain(..self.used);
+        self.used = 0;
+        if self.bytes.capacity() > ROOM.max(4 * self.bytes.len()) {
+            self.bytes.shrink_to(ROOM);
+        }
+    }
+
+    /// Gives away what is used up, in about as much memory as it needs.
     pub(super) fn split_used(&mut self) -> Vec<u8> {
+        if self.bytes.len() > 2 * self.used {
+            let used = self.bytes[..self.used].to_vec();
+            self.forget();
+            return used;
+        }
         let rest = self.bytes.split_off(self.used);
         self.used = 0;
         std::mem::replace(&mut self.bytes, rest)

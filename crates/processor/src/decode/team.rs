@@ -18,8 +18,9 @@ use super::making::Held;
 use super::plan::Plan;
 use super::{Begin, DecodeError, Decoder};
 
-/// After so many wrong guesses a file is decoded alone.
-const MOST_SURPRISES: u32 = 16;
+/// So many wrong guesses are free, and one for each time that so many were right: then a file
+/// is decoded alone.
+const FREE: u64 = 16;
 
 /// Decodes a stream, alone or with helpers: bytes in, chunks out, as [`Decoder`] does.
 pub struct Team {
@@ -32,7 +33,8 @@ pub struct Team {
     /// Where the chunk ends that was taken last, if nothing behind it was read.
     edge: Option<Checkpoint>,
     has_helpers: bool,
-    surprises: u32,
+    surprises: u64,
+    landed: u64,
     bytes_read: u64,
     ended: bool,
     ignored: Vec<String>,
@@ -50,6 +52,8 @@ struct Ahead {
     out: usize,
     /// What comes behind `at`, of segments that were not what they were taken for.
     rest: Vec<u8>,
+    /// In the segment that is being cut, no quote is left open, as far as was looked.
+    closed: bool,
     /// No more is cut: when all have landed, one goes on alone.
     over: bool,
 }
@@ -76,6 +80,8 @@ pub struct Segment {
     start: Checkpoint,
     bytes: Vec<u8>,
     bytes_read: u64,
+    /// What comes behind it says nothing of it.
+    closed: bool,
     rows: Rows,
 }
 
@@ -105,13 +111,14 @@ impl Team {
             edge: None,
             has_helpers: false,
             surprises: 0,
-            bytes_read: 0,
+            landed: 0,
+            bytes_read: from.bytes_read,
             ended: false,
             ignored: Vec::new(),
         })
     }
 
-    /// Whether somebody else is there to decode segments; from a chunk's end on.
+    /// Whether somebody else is there to decode segments.
     pub fn set_helpers(&mut self, has_helpers: bool) {
         self.has_helpers = has_helpers;
         if let Some(ahead) = &mut self.ahead {
@@ -189,16 +196,10 @@ impl Team {
                 self.go_on_alone()?;
                 continue;
             }
-            let start = ahead.start.records;
-            let most = start.saturating_add(self.target.records);
-            let before = self.decoder.making.before();
-            let length = before.stream_for(aim(self.target).bytes);
-            match self.decoder.cut_ahead(length, most) {
+            match self.cut_ahead() {
                 Cutting::More => return Ok(Step::More),
-                Cutting::Enough if self.decoder.records > start => {
-                    return Ok(Step::Segment(Box::new(self.cut_off())));
-                }
-                Cutting::Enough | Cutting::Stuck => self.be_surprised(),
+                Cutting::Enough => return Ok(Step::Segment(Box::new(self.cut_off()))),
+                Cutting::Stuck => self.be_surprised(),
             }
         }
     }
@@ -229,6 +230,7 @@ impl Team {
         };
         let mut used = 0;
         if let Some(chunk) = &mut chunk {
+            self.landed += 1;
             ahead.at = chunk.end.clone();
             self.decoder.making.comes_behind(held);
             used = (chunk.end.offset - start.offset) as usize;
@@ -245,12 +247,13 @@ impl Team {
 
     /// Begins to cut ahead, where that can be done.
     fn begin_ahead(&mut self) -> bool {
-        let may = self.has_helpers && self.surprises < MOST_SURPRISES && !self.ended;
+        let is_as_it_seems = self.surprises < FREE + self.landed / FREE;
+        let may = self.has_helpers && is_as_it_seems && !self.ended;
         let Some(at) = self.edge.take_if(|_| may && self.decoder.may_cut_ahead()) else {
             return false;
         };
         let Spare { rows, raw } = self.decoder.making.take_room();
-        self.decoder.input.split_used();
+        self.decoder.input.forget();
         self.decoder.input.move_to(raw);
         self.ahead = Some(Ahead {
             start: at.clone(),
@@ -258,9 +261,50 @@ impl Team {
             rows,
             out: 0,
             rest: Vec::new(),
+            closed: true,
             over: false,
         });
         true
+    }
+
+    /// Passes over whole records, until they are enough for a segment.
+    fn cut_ahead(&mut self) -> Cutting {
+        let Some(ahead) = &mut self.ahead else {
+            return Cutting::Stuck;
+        };
+        let decoder = &mut self.decoder;
+        let most = ahead.start.records.saturating_add(self.target.records);
+        // What is passed over weighs nothing in a chunk, but does here.
+        let aim = aim(self.target).bytes;
+        let length = decoder.making.before().stream_for(aim).min(aim);
+        loop {
+            let passed = !decoder.skipping || decoder.input.skip_line();
+            let used = decoder.input.used();
+            let has_some = decoder.records > ahead.start.records;
+            if !passed || (!has_some && used > length) {
+                return match used > length {
+                    true => Cutting::Stuck,
+                    false => Cutting::More,
+                };
+            }
+            decoder.skipping = false;
+            if has_some && (used >= length || decoder.records >= most) {
+                return Cutting::Enough;
+            }
+            match decoder.reader.cut(decoder.input.rest(), false) {
+                Cut::More => return Cutting::More,
+                Cut::Blank(blank) => decoder.input.advance(blank),
+                Cut::Comment => decoder.skipping = true,
+                cut @ (Cut::Record(extent) | Cut::OpenQuote(extent) | Cut::StrayQuote(extent))
+                    if extent.length <= self.target.bytes =>
+                {
+                    ahead.closed &= matches!(cut, Cut::Record(_));
+                    decoder.records += 1;
+                    decoder.input.advance(extent);
+                }
+                _ => return Cutting::Stuck,
+            }
+        }
     }
 
     /// The segment that was cut.
@@ -275,6 +319,7 @@ impl Team {
             start: std::mem::replace(&mut ahead.start, next),
             bytes: self.decoder.input.split_used(),
             bytes_read: self.bytes_read,
+            closed: std::mem::replace(&mut ahead.closed, true),
             rows: std::mem::take(&mut ahead.rows),
         }
     }
@@ -353,6 +398,9 @@ impl Segment {
         decoder.input.begin_with(bytes);
         decoder.bytes_read = self.bytes_read;
         decoder.making.begin_in(self.rows);
+        if self.closed {
+            decoder.input.end();
+        }
         let chunk = decoder.take();
         let chunk = chunk.map(|chunk| chunk.unwrap_or_else(|| decoder.seal()));
         Decoded {
@@ -374,34 +422,5 @@ impl Decoder {
             && self.input.is_as_it_stands()
             && self.reader.is_in_lines()
             && !self.reader.expects_header()
-    }
-
-    /// Passes over whole records: so many bytes of them, or until there are so many records.
-    fn cut_ahead(&mut self, length: usize, records: u64) -> Cutting {
-        loop {
-            if self.skipping && !self.input.skip_line() {
-                return match self.input.used() > length {
-                    true => Cutting::Stuck,
-                    false => Cutting::More,
-                };
-            }
-            self.skipping = false;
-            let used = self.input.used();
-            if used > 0 && (used >= length || self.records >= records) {
-                return Cutting::Enough;
-            }
-            match self.reader.cut(self.input.rest(), false) {
-                Cut::More => return Cutting::More,
-                Cut::Blank(blank) => self.input.advance(blank),
-                Cut::Comment => self.skipping = true,
-                Cut::Record(extent) | Cut::OpenQuote(extent) | Cut::StrayQuote(extent)
-                    if extent.length <= self.target.bytes =>
-                {
-                    self.records += 1;
-                    self.input.advance(extent);
-                }
-                _ => return Cutting::Stuck,
-            }
-        }
     }
 }

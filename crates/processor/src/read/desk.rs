@@ -12,7 +12,7 @@ use super::carried::Marks;
 use super::typed::Places;
 use super::{Decoding, Draft, Piece};
 use crate::budget::{Reader, Share};
-use crate::decode::{Chunk, ChunkTarget, Decoded, Segment, Step, Team};
+use crate::decode::{Chunk, ChunkTarget, Decoded, Segment, Spare, Step, Team};
 use crate::fate::LoadError;
 
 type Pieces = mpsc::Receiver<Result<Piece, LoadError>>;
@@ -40,6 +40,7 @@ pub(super) fn decode(
         team,
         share: Some(share),
         out: VecDeque::new(),
+        kept: Vec::new(),
         marks: None,
         places: None,
     };
@@ -56,6 +57,8 @@ struct Desk<'a> {
     share: Option<Share>,
     /// What others decode, in the stream's order.
     out: VecDeque<JoinHandle<Done>>,
+    /// For what comes again of segments that came to nothing.
+    kept: Vec<Share>,
     marks: Option<Marks>,
     places: Option<Places>,
 }
@@ -82,24 +85,17 @@ impl Desk<'_> {
         loop {
             match self.first(pieces) {
                 First::Done(done) => self.land(done)?,
-                First::Piece(Some(Err(error))) => {
-                    // What was read before is good.
-                    while !self.out.is_empty() {
-                        self.wait_and_land()?;
-                    }
-                    return Err(error);
-                }
-                First::Piece(None) => {
+                First::Piece(Some(Ok(piece))) => self.take(piece)?,
+                First::Piece(other) => {
+                    self.hand_on_all()?;
                     let gone = "the reader ended before its file did";
-                    return Err(LoadError::Broken(gone.into()));
+                    let gone = || LoadError::Broken(gone.to_owned());
+                    return Err(other.and_then(Result::err).unwrap_or_else(gone));
                 }
-                First::Piece(Some(Ok(piece))) => {
-                    self.take(piece)?;
-                    if self.go_on()? == Then::Nothing {
-                        self.log_ignored();
-                        return Ok(());
-                    }
-                }
+            }
+            if self.go_on()? == Then::Nothing {
+                self.log_ignored();
+                return Ok(());
             }
         }
     }
@@ -160,10 +156,22 @@ impl Desk<'_> {
         }
     }
 
+    /// What was read before an error is good.
+    fn hand_on_all(&mut self) -> Result<(), LoadError> {
+        while !self.out.is_empty() {
+            self.wait_and_land()?;
+            self.go_on()?;
+        }
+        Ok(())
+    }
+
     /// Draws the share of what is made next. Shares are given back in the stream's order:
     /// so before this waits for one, all that others have decoded is handed on.
     fn draw(&mut self) -> Result<(), LoadError> {
         let (share, spare) = loop {
+            if let Some(share) = self.kept.pop() {
+                break (share, Spare::default());
+            }
             match self.reader.try_draw() {
                 Some(drawn) => break drawn,
                 None if self.out.is_empty() => break self.reader.draw(&self.runtime),
@@ -196,7 +204,10 @@ impl Desk<'_> {
         let (decoded, share) = done.map_err(|ended| LoadError::Broken(ended.to_string()))?;
         match self.team.land(*decoded)? {
             Some(chunk) => self.hand_on(chunk, share),
-            None => Ok(()),
+            None => {
+                self.kept.extend(share);
+                Ok(())
+            }
         }
     }
 
@@ -251,6 +262,12 @@ mod tests {
     const SHARE: usize = 64 * 1024;
     const RECORDS: u64 = 40_000;
 
+    /// Near the end, records weigh more than their length lets expect.
+    fn name(id: u64) -> String {
+        let length = if id < RECORDS - 4000 { 100 } else { 0 };
+        "x".repeat(length)
+    }
+
     /// Decodes with so many threads in a budget of so many shares, and takes the drafts
     /// slowly. `end`: what comes behind the file, but for its end.
     fn drafts(
@@ -260,7 +277,7 @@ mod tests {
     ) -> (Vec<Chunk>, Result<(), LoadError>) {
         let runtime = tokio::runtime::Runtime::new().expect("starts");
         let lines: String = (1..=RECORDS)
-            .map(|id| format!("{id},some name\n"))
+            .map(|id| format!("{id},{}\n", name(id)))
             .collect();
         let file = Bytes::from(format!("id,name\n{lines}"));
         let decoding = Decoding {
@@ -331,7 +348,7 @@ mod tests {
     fn what_was_read_before_an_error_is_handed_on() {
         for decoders in [1, 8] {
             let broken = LoadError::Broken("by the test".to_owned());
-            let (chunks, ended) = drafts(decoders, 16, Some(broken));
+            let (chunks, ended) = drafts(decoders, 1000, Some(broken));
             assert!(matches!(ended, Err(LoadError::Broken(_))), "{ended:?}");
             let most = chunks
                 .iter()

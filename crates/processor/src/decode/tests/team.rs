@@ -11,6 +11,8 @@ use crate::decode::{Chunk, DecodeError, Segment, Spare, Step, Team};
 /// How a file was decoded.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Seen {
+    /// The most that a chunk took that came of a segment, in bytes.
+    largest: usize,
     /// Chunks that came of segments.
     landed: usize,
     /// Segments that came to nothing.
@@ -70,6 +72,7 @@ fn chunks(
                 match team.land(segment.decode())? {
                     Some(chunk) => {
                         seen.landed += 1;
+                        seen.largest = seen.largest.max(chunk.heap_bytes());
                         chunks.push(chunk);
                     }
                     None => seen.wrong += 1,
@@ -137,12 +140,16 @@ fn a_file_whose_records_are_alike_is_decoded_by_several_from_its_second_chunk_on
         _ => format!("{record},some name or other\n"),
     };
     let input = format!("id,name\n{}", lines(1000, line));
-    let Seen { landed, wrong } = seen(&case, &input, SMALL);
+    let Seen { landed, wrong, .. } = seen(&case, &input, SMALL);
+    assert!(landed > 20, "{landed}");
+    assert_eq!(wrong, 0);
+    let old_mac = input.replace("\r\n", "\n").replace('\n', "\r");
+    let Seen { landed, wrong, .. } = seen(&case, &old_mac, SMALL);
     assert!(landed > 20, "{landed}");
     assert_eq!(wrong, 0);
     let json = json_lines("id integer, name text");
     let line = |record| format!("{{\"id\":{record},\"name\":\"some name or other\"}}\n");
-    let Seen { landed, wrong } = seen(&json, &lines(1000, line), SMALL);
+    let Seen { landed, wrong, .. } = seen(&json, &lines(1000, line), SMALL);
     assert!(landed > 20, "{landed}");
     assert_eq!(wrong, 0);
     let few = ChunkTarget {
@@ -159,7 +166,7 @@ fn a_record_that_changes_how_later_ones_are_read_is_found_where_it_stands() {
         500 => "{\"note\":\"for the first time\"}\n".to_owned(),
         _ => format!("{{\"id\":{record},\"name\":\"some name or other\"}}\n"),
     };
-    let Seen { landed, wrong } = seen(&case, &lines(1000, line), SMALL);
+    let Seen { landed, wrong, .. } = seen(&case, &lines(1000, line), SMALL);
     assert!(landed > 20, "{landed}");
     assert!((1..=4).contains(&wrong), "{wrong}");
 
@@ -170,7 +177,7 @@ fn a_record_that_changes_how_later_ones_are_read_is_found_where_it_stands() {
         _ => format!("{record},some name or other\n"),
     };
     let input = format!("id,name\n{}", lines(1000, line));
-    let Seen { landed, wrong } = seen(&case, &input, SMALL);
+    let Seen { landed, wrong, .. } = seen(&case, &input, SMALL);
     assert!(landed > 20, "{landed}");
     assert!((2..=8).contains(&wrong), "{wrong}");
 }
@@ -189,9 +196,20 @@ fn records_that_weigh_more_than_those_before_are_cut_anew() {
     };
     let trim = case.dialect(|csv| csv.trim = true);
     let input = format!("id\n{}", lines(5000, line));
-    let Seen { landed, wrong } = seen(&trim, &input, SMALL);
+    let Seen { landed, wrong, .. } = seen(&trim, &input, SMALL);
     assert!(landed > 100, "{landed}");
     assert!((1..=8).contains(&wrong), "{wrong}");
+}
+
+#[test]
+fn what_chunks_do_not_hold_makes_segments_no_longer() {
+    let case = csv("id integer, name text").dialect(|csv| csv.comment = Some(b'#'));
+    let line = |record: u64| format!("{record},some name or other\n");
+    let comments = "# a comment of some length\n".repeat(10_000);
+    let input = format!("id,name\n1,one\n{comments}{}", lines(10_000, line));
+    let seen = seen(&case, &input, SMALL);
+    assert!(seen.landed > 100, "{seen:?}");
+    assert!(seen.largest < 3 * SMALL.bytes, "{seen:?}");
 }
 
 #[test]
@@ -203,7 +221,7 @@ fn a_file_that_is_never_what_it_seems_is_decoded_by_one() {
         _ => format!("{record},some name or other\n"),
     };
     let input = format!("id,name\n{}", lines(10_000, line));
-    let Seen { landed, wrong } = seen(&case, &input, SMALL);
+    let Seen { landed, wrong, .. } = seen(&case, &input, SMALL);
     assert!(wrong < 100, "{wrong}");
     assert!(landed < 100, "{landed}");
 }
