@@ -29,13 +29,11 @@ pub struct Team {
     decoder: Decoder,
     /// Nothing while it decodes alone.
     ahead: Option<Ahead>,
-    target: ChunkTarget,
     /// Where the chunk ends that was taken last, if nothing behind it was read.
     edge: Option<Checkpoint>,
     has_helpers: bool,
     surprises: u64,
     landed: u64,
-    bytes_read: u64,
     ended: bool,
     ignored: Vec<String>,
 }
@@ -107,12 +105,10 @@ impl Team {
             plan,
             captures: Arc::new(captures),
             ahead: None,
-            target,
             edge: None,
             has_helpers: false,
             surprises: 0,
             landed: 0,
-            bytes_read: from.bytes_read,
             ended: false,
             ignored: Vec::new(),
         })
@@ -128,7 +124,6 @@ impl Team {
 
     /// As [`Decoder::set_target`].
     pub fn set_target(&mut self, target: ChunkTarget, spare: Spare) {
-        self.target = target;
         match &mut self.ahead {
             Some(ahead) => {
                 let room = self.decoder.making.room(aim(target), spare);
@@ -142,14 +137,12 @@ impl Team {
 
     /// As [`Decoder::push`].
     pub fn push(&mut self, bytes: &[u8], bytes_read: u64) {
-        self.bytes_read = self.bytes_read.max(bytes_read);
-        match &self.ahead {
-            Some(_) => {
-                self.decoder.input.append(bytes);
-                self.decoder.bytes_read = self.bytes_read;
-            }
-            None => self.decoder.push(bytes, bytes_read),
+        let decoder = &mut self.decoder;
+        if self.ahead.is_none() {
+            return decoder.push(bytes, bytes_read);
         }
+        decoder.input.append(bytes);
+        decoder.bytes_read = decoder.bytes_read.max(bytes_read);
     }
 
     /// As [`Decoder::enter`]. An archive is decoded alone.
@@ -269,23 +262,22 @@ impl Team {
 
     /// Passes over whole records, until they are enough for a segment.
     fn cut_ahead(&mut self) -> Cutting {
-        let Some(ahead) = &mut self.ahead else {
-            return Cutting::Stuck;
-        };
+        let ahead = self.ahead.as_mut().expect("it is cut ahead");
         let decoder = &mut self.decoder;
-        let most = ahead.start.records.saturating_add(self.target.records);
+        let target = decoder.target;
+        let most = ahead.start.records.saturating_add(target.records);
         // What is passed over weighs nothing in a chunk, but does here.
-        let aim = aim(self.target).bytes;
+        let aim = aim(target).bytes;
         let length = decoder.making.before().stream_for(aim).min(aim);
         loop {
             let passed = !decoder.skipping || decoder.input.skip_line();
             let used = decoder.input.used();
             let has_some = decoder.records > ahead.start.records;
-            if !passed || (!has_some && used > length) {
-                return match used > length {
-                    true => Cutting::Stuck,
-                    false => Cutting::More,
-                };
+            if used > length && !(passed && has_some) {
+                return Cutting::Stuck;
+            }
+            if !passed {
+                return Cutting::More;
             }
             decoder.skipping = false;
             if has_some && (used >= length || decoder.records >= most) {
@@ -296,7 +288,7 @@ impl Team {
                 Cut::Blank(blank) => decoder.input.advance(blank),
                 Cut::Comment => decoder.skipping = true,
                 cut @ (Cut::Record(extent) | Cut::OpenQuote(extent) | Cut::StrayQuote(extent))
-                    if extent.length <= self.target.bytes =>
+                    if extent.length <= target.bytes =>
                 {
                     ahead.closed &= matches!(cut, Cut::Record(_));
                     decoder.records += 1;
@@ -315,10 +307,10 @@ impl Team {
         Segment {
             plan: Arc::clone(&self.plan),
             captures: Arc::clone(&self.captures),
-            target: self.target,
+            target: self.decoder.target,
             start: std::mem::replace(&mut ahead.start, next),
             bytes: self.decoder.input.split_used(),
-            bytes_read: self.bytes_read,
+            bytes_read: self.decoder.bytes_read,
             closed: std::mem::replace(&mut ahead.closed, true),
             rows: std::mem::take(&mut ahead.rows),
         }
@@ -338,19 +330,20 @@ impl Team {
             return Ok(());
         };
         let plan = Arc::clone(&self.plan);
-        let alone = Decoder::new(plan, &self.captures, &ahead.at, self.target)?;
+        let target = self.decoder.target;
+        let alone = Decoder::new(plan, &self.captures, &ahead.at, target)?;
         let before = std::mem::replace(&mut self.decoder, alone);
         if self.ignored.is_empty() {
             self.ignored = before.ignored().to_vec();
         }
         let mut rest = ahead.rest;
         self.decoder.making.comes_behind(before.making.before());
+        self.decoder.bytes_read = before.bytes_read;
         rest.extend_from_slice(&before.input.into_bytes());
         self.decoder.input.begin_with(rest);
         let raw = Vec::new();
         let rows = ahead.rows;
-        self.decoder.set_target(self.target, Spare { rows, raw });
-        self.decoder.bytes_read = self.bytes_read;
+        self.decoder.set_target(target, Spare { rows, raw });
         if self.ended {
             self.decoder.end();
         }

@@ -251,7 +251,6 @@ fn target(decoding: &Decoding, share: &Share) -> ChunkTarget {
 mod tests {
     use std::sync::Arc;
     use std::thread;
-    use std::time::Duration;
 
     use bytes::Bytes;
 
@@ -268,8 +267,8 @@ mod tests {
         "x".repeat(length)
     }
 
-    /// Decodes with so many threads in a budget of so many shares, and takes the drafts
-    /// slowly. `end`: what comes behind the file, but for its end.
+    /// Decodes with so many threads in a budget of so many shares, and keeps two drafts
+    /// at a time, as connections do. `end`: what comes behind the file, but for its end.
     fn drafts(
         decoders: usize,
         shares: u64,
@@ -314,10 +313,8 @@ mod tests {
         let mut found = Vec::new();
         let mut kept: VecDeque<Draft> = VecDeque::new();
         while let Some(draft) = chunks_out.blocking_recv() {
-            // As connections do: two are being loaded.
             kept.push_back(draft.expect("it can be read"));
             if kept.len() > 1 {
-                thread::sleep(Duration::from_millis(1));
                 found.extend(kept.pop_front().map(|draft| draft.chunk));
             }
         }

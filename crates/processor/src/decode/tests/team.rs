@@ -130,6 +130,17 @@ fn seen(case: &Case, input: &str, target: ChunkTarget) -> Seen {
     found.expect("it can be read").1
 }
 
+/// The same of a file that repeats its header in the place of some records.
+fn seen_with_headers(records: u64, again: impl Fn(u64) -> bool) -> Seen {
+    let skip = |csv: &mut Csv| csv.repeated_header = RepeatedHeader::Skip;
+    let case = csv("id integer, name text").dialect(skip);
+    let line = |record| match again(record) {
+        true => "id,name\n".to_owned(),
+        false => format!("{record},some name or other\n"),
+    };
+    seen(&case, &format!("id,name\n{}", lines(records, line)), SMALL)
+}
+
 #[test]
 fn a_file_whose_records_are_alike_is_decoded_by_several_from_its_second_chunk_on() {
     let case = csv("id integer, name text");
@@ -170,14 +181,8 @@ fn a_record_that_changes_how_later_ones_are_read_is_found_where_it_stands() {
     assert!(landed > 20, "{landed}");
     assert!((1..=4).contains(&wrong), "{wrong}");
 
-    let skip = |csv: &mut Csv| csv.repeated_header = RepeatedHeader::Skip;
-    let case = csv("id integer, name text").dialect(skip);
-    let line = |record| match record {
-        300 | 700 => "id,name\n".to_owned(),
-        _ => format!("{record},some name or other\n"),
-    };
-    let input = format!("id,name\n{}", lines(1000, line));
-    let Seen { landed, wrong, .. } = seen(&case, &input, SMALL);
+    let again = |record| matches!(record, 300 | 700);
+    let Seen { landed, wrong, .. } = seen_with_headers(1000, again);
     assert!(landed > 20, "{landed}");
     assert!((2..=8).contains(&wrong), "{wrong}");
 }
@@ -214,14 +219,7 @@ fn what_chunks_do_not_hold_makes_segments_no_longer() {
 
 #[test]
 fn a_file_that_is_never_what_it_seems_is_decoded_by_one() {
-    let skip = |csv: &mut Csv| csv.repeated_header = RepeatedHeader::Skip;
-    let case = csv("id integer, name text").dialect(skip);
-    let line = |record| match record % 10 {
-        0 => "id,name\n".to_owned(),
-        _ => format!("{record},some name or other\n"),
-    };
-    let input = format!("id,name\n{}", lines(10_000, line));
-    let Seen { landed, wrong, .. } = seen(&case, &input, SMALL);
+    let Seen { landed, wrong, .. } = seen_with_headers(10_000, |record| record % 10 == 0);
     assert!(wrong < 100, "{wrong}");
     assert!(landed < 100, "{landed}");
 }
